@@ -94,7 +94,7 @@ def test_another_slots_value_is_no_name() -> None:
 def test_free_text_is_taken_whole_but_only_when_asked() -> None:
     tool = function("take_message", "Take a message.", {"message": text("What is the message?")})
     assert filled(tool, "it's about my bill from tuesday", "message") == {
-        "message": "about my bill from tuesday"
+        "message": "it's about my bill from tuesday"
     }
     assert filled(tool, "it's about my bill") == {}
 
@@ -124,6 +124,12 @@ def test_values_have_the_schemas_types() -> None:
     assert filled(tool, "two", "level")["level"] == 2
     assert filled(tool, "olives and ham", "toppings")["toppings"] == ["olives", "ham"]
     assert filled(tool, "half an hour", "length")["length"] == "PT30M"
+
+
+def test_nights_are_counted_although_they_are_a_length_of_time() -> None:
+    tool = function("stay", "Stay.", {"nights": {"type": "integer", "description": "How many nights?"}})
+    assert filled(tool, "three nights") == {"nights": 3}
+    assert filled(tool, "three nights", "nights") == {"nights": 3}
 
 
 def test_a_date_is_iso_only_with_that_format_and_a_known_today() -> None:
