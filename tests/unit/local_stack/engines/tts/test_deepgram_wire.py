@@ -39,7 +39,7 @@ def test_any_key_is_accepted_in_each_of_the_vendors_ways(headers: dict[str, str]
 def test_no_key_or_an_invalid_one_is_401(headers: dict[str, str]) -> None:
     with pytest.raises(wire.DeepgramError) as refused:
         wire.check_key(headers)
-    assert (refused.value.status, refused.value.err_code) == (401, "INVALID_AUTH")
+    assert (refused.value.refusal.status, refused.value.refusal.err_code) == (401, "INVALID_AUTH")
 
 
 def test_a_query_becomes_audio_options() -> None:
@@ -59,6 +59,7 @@ def test_a_voice_of_ours_can_be_asked_for_by_name() -> None:
     [
         ({"model": "nova-3"}, "Bad Request", "No such model"),
         ({"encoding": "mp3"}, "INVALID_QUERY_PARAMETER", "linear16 only"),
+        ({"encoding": "x\r\nSet-Cookie: y"}, "INVALID_QUERY_PARAMETER", "linear16 only"),
         ({"sample_rate": "12345"}, "INVALID_QUERY_PARAMETER", "sample_rate must be"),
         ({"sample_rate": "many"}, "INVALID_QUERY_PARAMETER", "sample_rate"),
         ({"sample_rate": "nan"}, "INVALID_QUERY_PARAMETER", "sample_rate must be"),
@@ -71,7 +72,7 @@ def test_bad_parameters_are_400_with_the_vendors_code(
 ) -> None:
     with pytest.raises(wire.DeepgramError, match=about) as refused:
         wire.audio_options({"encoding": "linear16", **query}, VOICES, encoding=None)
-    assert (refused.value.status, refused.value.err_code) == (400, err_code)
+    assert (refused.value.refusal.status, refused.value.refusal.err_code) == (400, err_code)
 
 
 def test_an_unnamed_encoding_of_a_request_is_the_vendors_mp3_which_is_refused() -> None:

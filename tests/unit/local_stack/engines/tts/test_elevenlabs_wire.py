@@ -32,7 +32,7 @@ def test_the_output_format_gives_the_rate() -> None:
 def test_what_cannot_be_had_is_refused(voice: str, query: dict[str, str], status: str) -> None:
     with pytest.raises(wire.ElevenLabsError) as refused:
         wire.audio_options(voice, query, VOICES)
-    assert refused.value.status == status
+    assert refused.value.refusal.status == status
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_what_cannot_be_had_is_refused(voice: str, query: dict[str, str], status
 def test_no_key_or_an_invalid_one_is_401(headers: dict[str, str], status: str) -> None:
     with pytest.raises(wire.ElevenLabsError) as refused:
         wire.check_key(headers)
-    assert (refused.value.http_status, refused.value.status) == (401, status)
+    assert (refused.value.refusal.http_status, refused.value.refusal.status) == (401, status)
 
 
 def test_a_first_message_carries_voice_settings() -> None:
@@ -73,7 +73,7 @@ def test_what_is_no_message_is_an_error(data: str) -> None:
 def test_a_bad_request_body_is_400(body: bytes, status: str) -> None:
     with pytest.raises(wire.ElevenLabsError) as refused:
         wire.parse_request(body)
-    assert (refused.value.http_status, refused.value.status) == (400, status)
+    assert (refused.value.refusal.http_status, refused.value.refusal.status) == (400, status)
 
 
 @pytest.mark.parametrize("value", ["0", "181", "soon", "nan"])
