@@ -12,7 +12,7 @@ from local_stack.paths import chromium_executable, livekit_server_binary
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_data() -> Path:
+def data_folder() -> Path:
     """Folder of recordings and public test vectors: PARLEY_TEST_DATA, or `shared` beside the repository."""
     return Path(os.environ.get("PARLEY_TEST_DATA") or ROOT.parent / "shared")
 
@@ -22,8 +22,8 @@ def _library(name: str) -> str | None:
 
 
 PARTS = {
-    "recordings": lambda: (test_data() / "speech" / "manifest.json").is_file(),
-    "vectors": lambda: (test_data() / "vectors" / "manifest.json").is_file(),
+    "recordings": lambda: data_folder().joinpath("speech", "manifest.json").is_file(),
+    "vectors": lambda: data_folder().joinpath("vectors", "manifest.json").is_file(),
     "redis": lambda: shutil.which("redis-server") is not None,
     "flite": lambda: _library("flite") is not None,
     "chromium": lambda: chromium_executable() is not None,
