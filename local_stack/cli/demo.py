@@ -1,0 +1,27 @@
+"""`parley demo`: three spoken calls at once, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Repeat a demo: same names, days, times and phrasing. Default: a new one."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where recordings, transcripts and the report go.")
+    ] = Path("demo-out"),
+) -> None:
+    """Start everything, place three simultaneous spoken calls, and show what happened.
+
+    One caller books a dentist's appointment, one asks about pizza and interrupts, one orders or asks. Needs no keys,
+    no network and no Docker. Open the report with `parley report DIR`.
+    """
+    from local_stack.cli.later import work_of  # noqa: PLC0415 - keeps --help fast
+
+    work_of("local_stack.demo.run", "run_demo")(seed=seed, out_dir=out)
