@@ -1,0 +1,349 @@
+"""One call from the first sample to the final usage record: does what the other modules decide."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from livekit.agents import AgentSession, APIError, llm
+from livekit.agents.voice import SpeechHandle
+
+from edge_agents.audio.latency import LatencyProbe
+from edge_agents.audio.taps import TappedInput, TappedOutput
+from edge_agents.session import context
+from edge_agents.session.events import CallEvents
+from edge_agents.session.failures import FailureAction, FailureWatch, Stage
+from edge_agents.session.host import CallHost
+from edge_agents.session.limits import LimitAction, LimitWatch
+from edge_agents.session.listener import SessionListener
+from edge_agents.session.loop import build_agent, build_session, voice_key
+from edge_agents.session.plan import CallPlan
+from edge_agents.session.speaker import Speaker
+from edge_agents.session.tools import ToolBox
+from edge_agents.session.turns import TurnAssembler
+from edge_agents.transport.port import DisconnectReason, MediaTransport
+from shared.domain.call import EndReason
+from shared.errors import MediaError, ParleyError
+from shared.ids import IdKind, new_id
+
+log = structlog.get_logger(__name__)
+
+_SNAPSHOT_EVERY_S = 10.0
+_CLOSE_TIMEOUT_S = 8.0
+"""Closing the session may hang when the caller leaves in mid-speech (livekit/agents #5497)."""
+_LAST_WORDS_TIMEOUT_S = 12.0
+"""Longest wait for a goodbye to be heard."""
+
+
+class Call:
+    """Runs one call. Use once: `reason = await Call(...).run()`.
+
+    Whatever happens, exactly one final usage record and one `call.ended` are published, after the providers
+    have been closed (they report their last seconds then). Cancelling `run` ends the call as worker_lost.
+    """
+
+    def __init__(self, plan: CallPlan, transport: MediaTransport, host: CallHost) -> None:
+        self._plan = plan
+        self._config = plan.version.config
+        self._transport = transport
+        self._host = host
+        self._began_s = self._connected_s = host.clock.monotonic_s()
+        self._end: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
+        self._ending = False
+        self._error_code: str | None = None
+        self._greeting_ms: float | None = None
+        self._away_count = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._summarising = False
+
+        self._events = CallEvents(plan, publisher=host.publisher, sealer=host.sealer, clock=host.clock)
+        self._providers = host.providers(
+            plan.version, (f"tenant:{plan.tenant.tenant_id}", f"agent:{plan.version.agent_id}")
+        )
+        self._probe = LatencyProbe()
+        self._turns = TurnAssembler(finish=self._events.turn, new_turn_id=lambda: new_id(IdKind.TURN))
+        self._limits = LimitWatch(self._config.limits)
+        self._listener = SessionListener(
+            turns=self._turns,
+            probe=self._probe,
+            failures=FailureWatch(),
+            on_failure=self._on_failure,
+            on_reply=self._after_reply,
+            on_not_understood=self._reprompt,
+            on_away=self._on_away,
+            on_caller=self._caller_spoke,
+            on_closed=lambda: self._finish_with(EndReason.INTERNAL_ERROR),
+            on_greeted=self._greeted,
+            now_s=host.clock.monotonic_s,
+        )
+        self._session = build_session(plan, self._providers, host.voice_activity)
+        self._speaker = Speaker(
+            self._session, voice=self._providers.tts, store=host.phrases, voice_key=voice_key(plan)
+        )
+        self._tools = ToolBox(
+            self._config,
+            call_id=plan.call_id,
+            http=host.tool_http,
+            clock=host.clock,
+            record=self._turns.tool_called,
+            end_call=lambda: self._end_after(EndReason.AGENT_ENDED, self._config.phrases.goodbye),
+            transfer=self._transfer,
+        )
+
+    @property
+    def session(self) -> AgentSession[None]:
+        """The voice loop, for hosts that watch it."""
+        return self._session
+
+    def hang_up(self, reason: EndReason) -> None:
+        """End the call now; the first reason given stands."""
+        self._finish_with(reason)
+
+    async def run(self) -> EndReason:
+        """Carry the call to its end."""
+        reason = EndReason.INTERNAL_ERROR
+        try:
+            reason = await self._converse()
+        except MediaError as error:
+            reason, self._error_code = EndReason.MEDIA_FAILED, error.code
+            log.warning("media_failed", code=error.code)
+        except asyncio.CancelledError:
+            reason = EndReason.WORKER_LOST
+            raise
+        except ParleyError as error:
+            self._error_code = error.code
+            log.error("call_failed", code=error.code)
+        except Exception:
+            self._error_code = "internal"
+            log.exception("call_failed", code="internal")
+        finally:
+            await asyncio.shield(self._settle(reason))
+        return reason
+
+    # --- the conversation -------------------------------------------------------------------------
+
+    async def _converse(self) -> EndReason:
+        self._listener.attach(self._session)
+        await self._transport.attach(self._session)
+        self._connected_s = self._host.clock.monotonic_s()
+        self._tap_audio()
+        self._transport.on_dtmf(lambda digit: log.info("dtmf", digit_pii=digit))
+        agent = build_agent(self._plan, self._tools.tools())
+        await self._session.start(agent, record=False)
+        self._events.started()
+        self._spawn(self._keep_phrases(self._say(self._config.greeting)), "phrases")
+        self._spawn(self._watch_disconnect(), "disconnect")
+        self._spawn(self._watch_time(), "limits")
+        self._spawn(self._snapshots(), "snapshots")
+        return await self._end
+
+    def _tap_audio(self) -> None:
+        audio_in, audio_out = self._session.input.audio, self._session.output.audio
+        if audio_in is None or audio_out is None:
+            raise MediaError("the transport set no audio")
+        clock = self._host.clock.monotonic_s
+        self._session.input.audio = TappedInput(audio_in, probe=self._probe, clock=clock)
+        self._session.output.audio = TappedOutput(audio_out, probe=self._probe, clock=clock)
+
+    def _greeted(self, first_audible_s: float | None) -> None:
+        if first_audible_s is not None:
+            self._greeting_ms = (first_audible_s - self._connected_s) * 1000
+
+    async def _keep_phrases(self, greeting: SpeechHandle) -> None:
+        await greeting
+        phrases = self._config.phrases
+        # once the call runs, keep the sentences that must not depend on a provider
+        await self._speaker.keep(
+            (phrases.apology, phrases.failure, self._config.greeting, phrases.goodbye, phrases.wrap_up)
+        )
+
+    def _say(self, text: str, *, interruptible: bool = True) -> SpeechHandle:
+        handle, from_cache = self._speaker.say(text, interruptible=interruptible)
+        if from_cache:
+            self._listener.next_speech_is_from_cache()
+        return handle
+
+    async def _watch_disconnect(self) -> None:
+        reason = await self._transport.wait_disconnected()
+        if reason is not DisconnectReason.CLOSED:
+            self._finish_with(EndReason.CALLER_HUNG_UP)
+
+    async def _watch_time(self) -> None:
+        while not self._end.done():
+            await asyncio.sleep(min(self._limits.next_check_s(self._elapsed_s()), 5.0))
+            self._check_limits()
+
+    async def _snapshots(self) -> None:
+        while not self._end.done():
+            await asyncio.sleep(_SNAPSHOT_EVERY_S)
+            self._snapshot()
+
+    def _snapshot(self) -> None:
+        if items := self._providers.meter.items():
+            self._events.usage_snapshot(items)
+
+    def _after_reply(self) -> None:
+        self._snapshot()
+        self._check_limits()
+        if not self._summarising and not self._ending:
+            self._spawn(self._fit_context(), "summary")
+
+    # --- limits, context, failures ----------------------------------------------------------------
+
+    def _check_limits(self) -> None:
+        if self._ending:
+            return
+        decision = self._limits.observe(
+            elapsed_s=self._elapsed_s(), turns=self._turns.exchanges, spend_usd=self._spend_usd()
+        )
+        if decision.action is LimitAction.WRAP_UP:
+            log.info("limit_near", limit=decision.kind)
+            self._say(self._config.phrases.wrap_up)
+        elif decision.action is LimitAction.END:
+            log.info("limit_reached", limit=decision.kind)
+            self._end_after(EndReason.LIMIT_REACHED, self._config.phrases.goodbye)
+
+    def _spend_usd(self) -> Decimal:
+        lines, _unpriced = self._host.catalogue.rate_partial(
+            self._providers.meter.items(), self._plan.started_at
+        )
+        return sum((line.amount_usd for line in lines), Decimal(0))
+
+    async def _fit_context(self) -> None:
+        agent = self._session.current_agent
+        older = context.items_to_summarise(agent.chat_ctx, self._config.limits.context_tokens)
+        if not older:
+            return
+        self._summarising = True
+        try:
+            summary = await context.summarise(self._providers.llm, older)
+            await agent.update_chat_ctx(context.with_summary(agent.chat_ctx, older, summary))
+            log.info("context_summarised", items=len(older), chars=len(summary))
+        except APIError:
+            log.warning("summary_failed")
+        finally:
+            self._summarising = False
+
+    def _on_failure(self, action: FailureAction, stage: Stage) -> None:
+        log.warning("provider_failed", stage=stage.value, action=action.value)
+        if self._ending:
+            return
+        if action is FailureAction.GIVE_UP:
+            self._error_code = "provider_failed"
+            self._end_after(EndReason.PROVIDER_FAILED, self._config.phrases.failure, kept_audio=True)
+        else:
+            self._spawn(self._apologise_and_retry(), "apology")
+
+    async def _apologise_and_retry(self) -> None:
+        apology = self._config.phrases.apology
+        self._listener.next_speech_is_from_cache()
+        await self._speaker.say_without_provider(apology)
+        self._listener.said_outside_history(apology)
+        if self._ending:
+            return
+        last = next(
+            (item for item in reversed(self._session.history.items) if isinstance(item, llm.ChatMessage)),
+            None,
+        )
+        if last is not None and last.role == "assistant" and last.text_content:
+            self._session.say(last.text_content, add_to_chat_ctx=False)  # written, but never heard
+        else:
+            self._session.generate_reply()
+
+    def _caller_spoke(self) -> None:
+        self._away_count = 0
+
+    def _reprompt(self) -> None:
+        if not self._ending:
+            self._say(self._config.phrases.reprompt)
+
+    def _on_away(self) -> None:
+        self._away_count += 1
+        if self._away_count == 1:
+            self._say(self._config.phrases.still_there)
+        else:
+            self._end_after(EndReason.CALLER_AWAY, self._config.phrases.goodbye)
+
+    async def _transfer(self, target: str) -> None:
+        address = self._config.transfer_targets[target]
+        await self._host.transfer.transfer(call_id=self._plan.call_id, target=target, address=address)
+        self._events.transferred(target)
+        self._finish_with(EndReason.TRANSFERRED)
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _end_after(self, reason: EndReason, last_words: str, *, kept_audio: bool = False) -> None:
+        """End the call once `last_words` have been heard, or could not be."""
+        if self._ending:
+            return
+        self._ending = True
+        self._spawn(self._say_last_words(reason, last_words, kept_audio=kept_audio), "last_words")
+
+    async def _say_last_words(self, reason: EndReason, text: str, *, kept_audio: bool) -> None:
+        try:
+            async with asyncio.timeout(_LAST_WORDS_TIMEOUT_S):
+                if kept_audio:
+                    self._listener.next_speech_is_from_cache()
+                    await self._speaker.say_without_provider(text)
+                    self._listener.said_outside_history(text)
+                else:
+                    await self._say(text, interruptible=False)
+        except (TimeoutError, RuntimeError):
+            log.warning("last_words_not_heard", reason=reason.value)
+        finally:
+            self._finish_with(reason)
+
+    def _finish_with(self, reason: EndReason) -> None:
+        self._ending = True
+        if not self._end.done():
+            self._end.set_result(reason)
+
+    async def _settle(self, reason: EndReason) -> None:
+        """Close everything in order, then write the books."""
+        self._ending = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._bounded(self._session.aclose(), "session_close")
+        self._turns.close()
+        await self._bounded(self._providers.aclose(), "providers_close")
+        ended_at = self._host.clock.now()
+        items = self._providers.meter.items()
+        self._snapshot()
+        self._events.usage_record([items], ended_at=ended_at, reason=reason)
+        self._events.ended(
+            reason=reason,
+            ended_at=ended_at,
+            turns=self._turns.exchanges,
+            greeting_ms=self._greeting_ms,
+            error_code=self._error_code,
+        )
+        await self._bounded(self._transport.aclose(reason), "transport_close")
+
+    async def _bounded(self, closing: Coroutine[Any, Any, None], what: str) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await closing
+        except TimeoutError:
+            log.error("close_timed_out", what=what)
+        except Exception:
+            log.exception("close_failed", what=what)
+
+    def _elapsed_s(self) -> float:
+        return self._host.clock.monotonic_s() - self._began_s
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(self._logged(work), name=f"call.{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _logged(self, work: Coroutine[Any, Any, None]) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            try:
+                await work
+            except Exception:
+                log.exception("call_task_failed")

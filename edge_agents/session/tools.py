@@ -1,0 +1,201 @@
+"""A call's tools: what the model may call, with which arguments, how often, and what it gets back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import jsonschema
+from livekit.agents import RunContext, function_tool, llm
+
+from edge_agents.session.turns import ToolCall
+from shared.domain.agent import AgentConfig, HttpTool
+from shared.errors import ParleyError, ToolArgumentsError, ToolError, ToolNotAllowedError
+from shared.net import GuardedClient
+from shared.ports import Clock
+
+_MAX_ARGUMENT_BYTES = 16_384
+_SPOKEN_FAILURE = "The request did not go through."
+
+
+class ToolBox:
+    """The tools of one call.
+
+    The model sees nothing but what the agent's version lists; arguments are validated against the tool's JSON
+    Schema; every call is recorded, failed ones too. A tool's result is data for the model: it reaches no
+    prompt position that could give instructions.
+
+    Args:
+        config: the agent's configuration.
+        call_id: for the idempotency key that tools receive.
+        http: guarded client for the tenants' URLs.
+        clock: measures durations.
+        record: called with each finished tool call.
+        end_call: asks the call to end after a goodbye.
+        transfer: hands the caller to a named target.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        *,
+        call_id: str,
+        http: GuardedClient,
+        clock: Clock,
+        record: Callable[[ToolCall], None],
+        end_call: Callable[[], None],
+        transfer: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._config = config
+        self._call_id = call_id
+        self._http = http
+        self._clock = clock
+        self._record = record
+        self._end_call = end_call
+        self._transfer = transfer
+        self._used = 0
+
+    def tools(self) -> list[llm.Tool | llm.Toolset]:
+        """The tools as the voice loop takes them."""
+        tools: list[llm.Tool | llm.Toolset] = [self._http_tool(tool) for tool in self._config.tools]
+        if "end_call" in self._config.built_in_tools:
+            tools.append(self._end_call_tool())
+        if "transfer_call" in self._config.built_in_tools:
+            tools.append(self._transfer_tool())
+        return tools
+
+    async def call_http(self, tool: HttpTool, arguments: dict[str, object], *, tool_call_id: str) -> str:
+        """Call a tenant's endpoint.
+
+        Returns:
+            The body, as text.
+
+        Raises:
+            ToolArgumentsError: the arguments do not fit the schema.
+            ParleyError: address blocked, timeout, error status, too large.
+        """
+        _validate(tool, arguments)
+        response = await self._http.request(
+            tool.method,
+            str(tool.url),
+            json=arguments,
+            headers={"Idempotency-Key": f"{self._call_id}.{tool_call_id}", "X-Parley-Call-Id": self._call_id},
+            timeout_s=tool.timeout_s,
+            max_bytes=tool.max_result_bytes,
+            raise_for_status=False,
+        )
+        text = response.body.decode("utf-8", errors="replace")
+        if response.status >= 500 or response.status in (401, 403, 404, 429):
+            raise ToolError("the tool's server answered with an error", status=response.status)
+        return text
+
+    def _http_tool(self, tool: HttpTool) -> llm.Tool:
+        async def run(raw_arguments: dict[str, object], context: RunContext[None]) -> str:
+            if tool.filler:
+                context.session.say(tool.filler, add_to_chat_ctx=False)
+            return await self._recorded(
+                tool.name,
+                raw_arguments,
+                lambda: self.call_http(tool, raw_arguments, tool_call_id=context.function_call.call_id),
+            )
+
+        schema = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+        return function_tool(run, raw_schema=schema)
+
+    def _end_call_tool(self) -> llm.Tool:
+        async def run(raw_arguments: dict[str, object], context: RunContext[None]) -> None:
+            await self._recorded("end_call", raw_arguments, self._say_goodbye)
+            raise llm.StopResponse  # the goodbye is the reply
+
+        return function_tool(
+            run,
+            raw_schema={
+                "name": "end_call",
+                "description": "End the call when the caller says goodbye or needs nothing else.",
+                "parameters": {"type": "object", "properties": {}, "required": []},
+            },
+        )
+
+    def _transfer_tool(self) -> llm.Tool:
+        targets = sorted(self._config.transfer_targets)
+
+        async def run(raw_arguments: dict[str, object], context: RunContext[None]) -> str:
+            return await self._recorded(
+                "transfer_call", raw_arguments, lambda: self._transfer_to(raw_arguments.get("target"))
+            )
+
+        return function_tool(
+            run,
+            raw_schema={
+                "name": "transfer_call",
+                "description": "Transfer the caller to a person when they ask for one.",
+                "parameters": {
+                    "type": "object",
+                    "properties": {
+                        "target": {
+                            "type": "string",
+                            "enum": targets,
+                            "description": "Who would you like to speak to?",
+                        }
+                    },
+                    "required": ["target"],
+                },
+            },
+        )
+
+    async def _say_goodbye(self) -> str:
+        self._end_call()
+        return ""
+
+    async def _transfer_to(self, target: object) -> str:
+        if not isinstance(target, str) or target not in self._config.transfer_targets:
+            raise ToolNotAllowedError("that transfer target is not configured")
+        await self._transfer(target)
+        return json.dumps({"message": "You are being transferred."})
+
+    async def _recorded(
+        self, name: str, arguments: dict[str, object], action: Callable[[], Awaitable[str]]
+    ) -> str:
+        """Run a tool within the call's budget of tool calls, and record it whatever happens."""
+        began = self._clock.monotonic_s()
+        error_code: str | None = None
+        result: str | None = None
+        try:
+            if self._used >= self._config.limits.tool_calls and name not in ("end_call", "transfer_call"):
+                raise ToolNotAllowedError("this call has used up its tool calls")
+            self._used += 1
+            result = await action()
+        except ParleyError as error:
+            error_code = error.code
+            raise llm.ToolError(_for_the_model(error)) from None
+        else:
+            return result
+        finally:
+            self._record(
+                ToolCall(
+                    name=name,
+                    arguments=arguments,
+                    result=result,
+                    error_code=error_code or (None if result is not None else "cancelled"),
+                    duration_ms=round((self._clock.monotonic_s() - began) * 1000, 1),
+                )
+            )
+
+
+def _validate(tool: HttpTool, arguments: dict[str, Any]) -> None:
+    if len(json.dumps(arguments, default=str)) > _MAX_ARGUMENT_BYTES:
+        raise ToolArgumentsError("the arguments are too large")
+    validator = jsonschema.Draft202012Validator(tool.parameters)
+    errors = sorted(validator.iter_errors(arguments), key=lambda error: list(error.absolute_path))
+    if errors:
+        # name the places, never the values: they are the caller's words
+        places = tuple(sorted({".".join(map(str, error.absolute_path)) or "arguments" for error in errors}))
+        raise ToolArgumentsError("the arguments do not fit the tool's schema", fields=places)
+
+
+def _for_the_model(error: ParleyError) -> str:
+    """What the model learns of a failure: enough to tell the caller, nothing of our inside."""
+    fields = error.data.get("fields")
+    detail = f" Wrong or missing: {', '.join(fields)}." if isinstance(fields, tuple) else ""
+    return f"{_SPOKEN_FAILURE} ({error.code}){detail}"
