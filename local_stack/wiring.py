@@ -52,7 +52,7 @@ class Wiring:
     def specs(self) -> tuple[ProcessSpec, ...]:
         """The parts of the embedded stack, the agent last."""
         engines = [
-            _module("stt", "local_stack.engines.stt"),
+            _module("stt", "local_stack.engines.listen"),
             _module("tts", "local_stack.engines.tts"),
             _module("business", "local_stack.business"),
         ]
