@@ -95,8 +95,8 @@ class KafkaProducer(Protocol):
         """Serve delivery reports and errors, waiting for the first at most `timeout` seconds."""
         ...
 
-    def purge(self) -> None:
-        """Fail everything that is on its way."""
+    def purge(self, *, blocking: bool) -> None:
+        """Fail everything that is on its way; without `blocking` some reports come later."""
         ...
 
 
@@ -273,9 +273,12 @@ class KafkaEventPublisher:
             self._buffer.lost(ticket, error.name())
 
     def _take_back(self) -> None:
-        """Stop everything that is on its way. Deliveries that were acknowledged by now still count."""
+        """Stop everything that is on its way. Deliveries acknowledged by now count; reports that come later are
+        for tickets that nobody holds any more.
+        """
         if self._buffer.in_flight:
-            self._producer.purge()
+            # it holds the interpreter's lock: waiting here for librdkafka's threads would stop the calls
+            self._producer.purge(blocking=False)
             self._producer.poll(0)
             self._buffer.abandoned()
         if self._fatal:  # an idempotent producer that lost count of its sequence can't go on
