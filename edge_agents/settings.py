@@ -41,9 +41,8 @@ class AgentSettings(ProcessSettings):
     """How long calls may go on after SIGTERM, seconds."""
 
     endpoints: dict[str, Endpoint]
-    """Provider name, or `provider/endpoint` for a named one -> where it is reached.
-    Providers: deepgram, deepgram-flux, openai, elevenlabs, azure (STT and TTS of a vendor are
-    `deepgram-stt` and `deepgram-tts`)."""
+    """Provider, or `provider/name` for a named endpoint -> where it is reached. Providers: deepgram-stt,
+    deepgram-flux, deepgram-tts, openai, elevenlabs, azure."""
 
     kafka_bootstrap: str
     """host:port of the brokers, comma separated."""

@@ -9,7 +9,7 @@ summary is an ordinary request to the call's own model, so it is metered and pri
 
 from __future__ import annotations
 
-from livekit.agents import llm
+from livekit.agents import APIConnectionError, llm
 
 from edge_agents.session.prompt import SUMMARY_REQUEST, summary_message
 
@@ -20,6 +20,10 @@ _KEEP = 0.35
 """Share of the budget that the newest turns keep verbatim."""
 _CHARS_PER_TOKEN = 4
 _TOKENS_PER_ITEM = 4
+_SUMMARY_TOKENS = 1_000
+"""Largest summary asked for: more than a spoken reply may have."""
+_TOOL_MAY_TAKE_TURNS = 2
+"""A tool call without a result that so many messages of the caller came after was given up."""
 
 
 def estimate_tokens(item: llm.ChatItem) -> int:
@@ -50,30 +54,52 @@ def items_to_summarise(chat_ctx: llm.ChatContext, budget_tokens: int) -> list[ll
 
     Returns:
         The oldest items, ending just before a message of the caller, so that no exchange and no pair of tool
-        call and result is split; [] while the history is small.
+        call and result is split; [] while the history is small. The newest exchange is never among them.
     """
     items = history(chat_ctx)
     if sum(map(estimate_tokens, items)) <= budget_tokens * _SUMMARISE_AT:
         return []
     keep = int(budget_tokens * _KEEP)
     kept = 0
-    cut = len(items)
+    cut: int | None = None
     for index in range(len(items) - 1, -1, -1):
         kept += estimate_tokens(items[index])
-        if kept > keep:
+        if kept > keep and cut is not None:
             break
         if _is_caller(items[index]):
             cut = index
-    older = items[:cut]
-    open_calls = {item.call_id for item in older if isinstance(item, llm.FunctionCall)} - {
-        item.call_id for item in older if isinstance(item, llm.FunctionCallOutput)
-    }
-    # a call whose result is still to come keeps its whole turn out of the summary
-    while older and open_calls:
-        dropped = older.pop()
-        if isinstance(dropped, llm.FunctionCall):
-            open_calls.discard(dropped.call_id)
+    older = items[: _unsplit(items, cut or 0)]
     return older if any(_is_caller(item) for item in older) else []
+
+
+def _unsplit(items: list[llm.ChatItem], cut: int) -> int:
+    """The latest place not after `cut`, before a message of the caller, that splits no tool call from its result."""
+    callers = [index for index, item in enumerate(items) if _is_caller(item)]
+    may_still_run_from = callers[-_TOOL_MAY_TAKE_TURNS] if len(callers) >= _TOOL_MAY_TAKE_TURNS else 0
+    while cut > 0:
+        split = next(
+            (
+                index
+                for index, item in enumerate(items[:cut])
+                if isinstance(item, llm.FunctionCall)
+                and _result_at(items, index, missing=cut if index >= may_still_run_from else 0) >= cut
+            ),
+            None,
+        )
+        if split is None:
+            break
+        cut = max((index for index in callers if index <= split), default=0)
+    return cut
+
+
+def _result_at(items: list[llm.ChatItem], call_at: int, *, missing: int) -> int:
+    """Where the result of the call at `call_at` is; `missing` when there is none."""
+    call = items[call_at]
+    for index in range(call_at + 1, len(items)):
+        item = items[index]
+        if isinstance(item, llm.FunctionCallOutput) and item.call_id == getattr(call, "call_id", None):
+            return index
+    return missing
 
 
 def summary_request(older: list[llm.ChatItem]) -> llm.ChatContext:
@@ -108,9 +134,13 @@ async def summarise(model: llm.LLM[object], older: list[llm.ChatItem]) -> str:
     Raises:
         livekit.agents.APIError: the model failed; the history stays as it is and a later turn tries again.
     """
-    async with model.chat(chat_ctx=summary_request(older), tools=[]) as stream:
+    limit = {"max_completion_tokens": _SUMMARY_TOKENS}
+    async with model.chat(chat_ctx=summary_request(older), tools=[], extra_kwargs=limit) as stream:
         deltas = [chunk.delta async for chunk in stream if chunk.delta is not None]
-    return "".join(delta.content or "" for delta in deltas)
+    summary = "".join(delta.content or "" for delta in deltas).strip()
+    if not summary:
+        raise APIConnectionError("the model gave no summary")
+    return summary
 
 
 def _is_caller(item: llm.ChatItem) -> bool:

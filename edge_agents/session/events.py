@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,7 @@ from shared.contracts.event import UtcDatetime
 from shared.contracts.turns import ToolPii, ToolUse, TurnCompleted, TurnPii
 from shared.contracts.usage import UsageItem, UsageRecord, UsageSnapshot, sum_items
 from shared.domain.call import EndReason, Media, RefusalReason
+from shared.errors import EventTooLargeError
 from shared.ids import IdKind, new_id
 from shared.ports import Clock, EventPublisher, Sealer
 
@@ -83,8 +85,17 @@ class CallEvents:
         )
 
     def turn(self, turn: FinishedTurn) -> None:
-        """A turn is over."""
-        event = TurnCompleted(
+        """A turn is over. Tool results that make the event too large are left out of it, and it says so."""
+        try:
+            self._publisher.publish(self._turn_completed(turn))
+        except EventTooLargeError as error:
+            tools = tuple(replace(call, result=None) for call in turn.tools)
+            codes = (*turn.error_codes, error.code)
+            self._publisher.publish(self._turn_completed(replace(turn, tools=tools, error_codes=codes)))
+        self._turn_index += 1
+
+    def _turn_completed(self, turn: FinishedTurn) -> TurnCompleted:
+        return TurnCompleted(
             **self._common(),
             turn_id=turn.turn_id,
             index=self._turn_index,
@@ -101,8 +112,6 @@ class CallEvents:
                 agent_text=self._seal(turn.agent_text) if turn.agent_text else None,
             ),
         )
-        self._turn_index += 1
-        self._publisher.publish(event)
 
     def transferred(self, target: str) -> None:
         """The caller was handed over."""

@@ -29,6 +29,9 @@ class FailureWatch:
     """Counts failures in a row per stage; a success of the stage clears its count."""
 
     _GIVE_UP_AT = 2
+    _DEAF_AT = 4
+    """Failures of the recogniser in a row that each led to another try: the framework counts its tries anew for
+    each connection that lasted a while, so that a recogniser which connects and stays silent is tried for ever."""
 
     def __init__(self) -> None:
         self._in_a_row: dict[Stage, int] = dict.fromkeys(Stage, 0)
@@ -41,14 +44,15 @@ class FailureWatch:
             stage: where.
             recoverable: True when a retry or a fallback is already under way.
         """
-        if recoverable or self._given_up:
+        if self._given_up or (recoverable and stage is not Stage.STT):
             return FailureAction.NONE
         self._in_a_row[stage] += 1
         # a recogniser that failed for good is not started again within the session: the call is deaf
-        if stage is Stage.STT or self._in_a_row[stage] >= self._GIVE_UP_AT:
+        limit = self._DEAF_AT if recoverable else 1 if stage is Stage.STT else self._GIVE_UP_AT
+        if self._in_a_row[stage] >= limit:
             self._given_up = True
             return FailureAction.GIVE_UP
-        return FailureAction.APOLOGISE_AND_RETRY
+        return FailureAction.NONE if recoverable else FailureAction.APOLOGISE_AND_RETRY
 
     def worked(self, *stages: Stage) -> None:
         """These stages did their work."""

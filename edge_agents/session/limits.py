@@ -69,7 +69,7 @@ class LimitWatch:
         }
         near = {
             LimitKind.MINUTES: elapsed_s >= max(total_s - NEAR_MINUTES_S, total_s / 2),
-            LimitKind.TURNS: turns >= int(self._limits.turns * NEAR) and turns >= self._limits.turns - 3,
+            LimitKind.TURNS: turns >= max(int(self._limits.turns * NEAR), self._limits.turns - 3, 1),
             LimitKind.SPEND: spend_usd >= self._limits.spend_usd * NEAR,
         }
         if not self._ended and (kind := _first(over)):

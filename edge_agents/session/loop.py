@@ -88,7 +88,10 @@ def build_agent(plan: CallPlan, tools: list[llm.Tool | llm.Toolset]) -> Agent:
 def voice_key(plan: CallPlan) -> str:
     """Names the call's voice in the phrase store."""
     choice = plan.version.config.tts[0]
-    return ":".join((choice.provider, choice.voice, choice.model))
+    # the tenant too: no tenant's sentence is ever another's, even in the same voice
+    return ":".join(
+        (plan.tenant.tenant_id, plan.version.config.language, choice.provider, choice.voice, choice.model)
+    )
 
 
 SessionT = AgentSession[Any]

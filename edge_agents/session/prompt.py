@@ -35,8 +35,12 @@ def system_prompt(config: AgentConfig) -> str:
 
 
 def summary_message(summary: str) -> str:
-    """How a summary of older turns stands in the history (after the prefix, before the newest turns)."""
-    return f"{SUMMARY_HEADING}\n{summary.strip()}"
+    """How a summary of older turns stands in the history (after the prefix, before the newest turns).
+
+    It repeats what the caller said, in a message of ours: none of its lines may open a heading of the prompt.
+    """
+    lines = (line.strip().lstrip("#").strip() for line in summary.strip().splitlines())
+    return "\n".join([SUMMARY_HEADING, *lines])
 
 
 SUMMARY_REQUEST = (

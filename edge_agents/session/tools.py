@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import jsonschema
+import structlog
 from livekit.agents import RunContext, function_tool, llm
+from referencing import Registry
 
 from edge_agents.session.turns import ToolCall
-from shared.domain.agent import AgentConfig, HttpTool
+from shared.domain.agent import BUILT_IN_TOOLS, AgentConfig, HttpTool
 from shared.errors import ParleyError, ToolArgumentsError, ToolError, ToolNotAllowedError
 from shared.net import GuardedClient
 from shared.ports import Clock
 
+log = structlog.get_logger(__name__)
+
 _MAX_ARGUMENT_BYTES = 16_384
+_NO_REMOTE_SCHEMAS: Registry[Any] = Registry()
+"""Without it, jsonschema fetches a `$ref` that is a URL, past all checks of addresses."""
 _SPOKEN_FAILURE = "The request did not go through."
 
 
@@ -80,7 +88,10 @@ class ToolBox:
             tool.method,
             str(tool.url),
             json=arguments,
-            headers={"Idempotency-Key": f"{self._call_id}.{tool_call_id}", "X-Parley-Call-Id": self._call_id},
+            headers={
+                "Idempotency-Key": _idempotency_key(self._call_id, tool_call_id, tool.name, arguments),
+                "X-Parley-Call-Id": self._call_id,
+            },
             timeout_s=tool.timeout_s,
             max_bytes=tool.max_result_bytes,
             raise_for_status=False,
@@ -162,13 +173,18 @@ class ToolBox:
         error_code: str | None = None
         result: str | None = None
         try:
-            if self._used >= self._config.limits.tool_calls and name not in ("end_call", "transfer_call"):
-                raise ToolNotAllowedError("this call has used up its tool calls")
-            self._used += 1
+            self._use(name)
             result = await action()
         except ParleyError as error:
             error_code = error.code
             raise llm.ToolError(_for_the_model(error)) from None
+        except asyncio.CancelledError:
+            error_code = "cancelled"
+            raise
+        except Exception as error:  # noqa: BLE001 - a task's edge; a traceback would show the caller's words
+            error_code = ParleyError.code
+            log.error("tool_failed", tool=name, error=type(error).__name__)
+            raise llm.ToolError(f"{_SPOKEN_FAILURE} ({error_code})") from None
         else:
             return result
         finally:
@@ -177,21 +193,41 @@ class ToolBox:
                     name=name,
                     arguments=arguments,
                     result=result,
-                    error_code=error_code or (None if result is not None else "cancelled"),
+                    error_code=error_code,
                     duration_ms=round((self._clock.monotonic_s() - began) * 1000, 1),
                 )
             )
+
+    def _use(self, name: str) -> None:
+        if self._used >= self._config.limits.tool_calls and name not in BUILT_IN_TOOLS:
+            raise ToolNotAllowedError("this call has used up its tool calls")
+        self._used += 1
 
 
 def _validate(tool: HttpTool, arguments: dict[str, Any]) -> None:
     if len(json.dumps(arguments, default=str)) > _MAX_ARGUMENT_BYTES:
         raise ToolArgumentsError("the arguments are too large")
-    validator = jsonschema.Draft202012Validator(tool.parameters)
-    errors = sorted(validator.iter_errors(arguments), key=lambda error: list(error.absolute_path))
-    if errors:
+    validator = jsonschema.Draft202012Validator(tool.parameters, registry=_NO_REMOTE_SCHEMAS)
+    places = {place for error in validator.iter_errors(arguments) for place in _places(error)}
+    if places:
         # name the places, never the values: they are the caller's words
-        places = tuple(sorted({".".join(map(str, error.absolute_path)) or "arguments" for error in errors}))
-        raise ToolArgumentsError("the arguments do not fit the tool's schema", fields=places)
+        raise ToolArgumentsError("the arguments do not fit the tool's schema", fields=tuple(sorted(places)))
+
+
+def _places(error: jsonschema.ValidationError) -> list[str]:
+    """Where the arguments are wrong: the fields, also those that are missing."""
+    path = [str(part) for part in error.absolute_path]
+    if error.validator == "required":
+        names: Any = error.validator_value
+        instance: Any = error.instance
+        return [".".join([*path, name]) for name in names if name not in instance]
+    return [".".join(path) or "arguments"]
+
+
+def _idempotency_key(call_id: str, tool_call_id: str, name: str, arguments: dict[str, object]) -> str:
+    """The same for a repeated request only: some servers of models count tool calls anew in every reply."""
+    what = json.dumps([tool_call_id, name, arguments], sort_keys=True, default=str)
+    return f"{call_id}.{hashlib.sha256(what.encode()).hexdigest()[:32]}"
 
 
 def _for_the_model(error: ParleyError) -> str:

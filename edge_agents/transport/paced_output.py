@@ -52,6 +52,7 @@ class _Segment:
 
     captured_s: float = 0.0
     sent_s: float = 0.0
+    started: bool = False
     flushed: bool = False
 
 
@@ -71,6 +72,7 @@ class PacedOutput(io.AudioOutput):
         self._clock = clock
         self._resampler: _To16k | None = None
         self._waiting = bytearray()
+        self._under_way = bytearray()  # the newest `AHEAD_S` sent, some of it not played yet
         self._segment: _Segment | None = None
         self._ignoring = False
         self._paused = False
@@ -128,7 +130,7 @@ class PacedOutput(io.AudioOutput):
         if self._resampler is not None:
             self._waiting += self._resampler.finish()
             self._resampler = None
-        self._waiting += bytes(-len(self._waiting) % FRAME_BYTES)
+        self._pad()
         self._work.set()
 
     def clear_buffer(self) -> None:
@@ -136,15 +138,25 @@ class PacedOutput(io.AudioOutput):
         segment = self._segment
         if segment is None:
             return
-        under_way = self._clearing is not None and not self._clearing.done()
-        if segment.sent_s and not self._closed and not under_way:
-            self._clearing = asyncio.create_task(self._sink.send_clear(), name="media-clear")
+        if segment.started:
+            self._send_clear()
         self._drop_segment()
 
     def pause(self) -> None:
-        """Hold the rest of the audio back."""
+        """Stop now, as `clear_buffer` does, and keep the rest: what was sent and not played is sent again later."""
         super().pause()
         self._paused = True
+        unplayed_s = self._played_out_s - self._clock()
+        if self._segment is None or unplayed_s <= 0:
+            return
+        count = min(len(self._under_way), 2 * round(unplayed_s * SAMPLE_RATE_HZ))
+        self._waiting[:0] = self._under_way[len(self._under_way) - count :]
+        if self._segment.flushed:
+            self._pad()
+        self._segment.sent_s -= count / _BYTES_PER_S
+        self._played_out_s = self._clock()
+        self._under_way.clear()
+        self._send_clear()
 
     def resume(self) -> None:
         """Go on where `pause` stopped."""
@@ -158,6 +170,14 @@ class PacedOutput(io.AudioOutput):
         if self._closed or self._segment is None:
             return False
         return self._segment.flushed or len(self._waiting) > MAX_QUEUED_S * _BYTES_PER_S
+
+    def _pad(self) -> None:
+        self._waiting += bytes(-len(self._waiting) % FRAME_BYTES)
+
+    def _send_clear(self) -> None:
+        under_way = self._clearing is not None and not self._clearing.done()
+        if not self._closed and not under_way:
+            self._clearing = asyncio.create_task(self._sink.send_clear(), name="media-clear")
 
     def _queue(self, frame: rtc.AudioFrame) -> None:
         if self._resampler is not None and self._resampler.rate_hz != frame.sample_rate:
@@ -195,7 +215,10 @@ class PacedOutput(io.AudioOutput):
             return
         frame = bytes(self._waiting[:FRAME_BYTES])
         del self._waiting[:FRAME_BYTES]
-        first = segment.sent_s == 0.0
+        self._under_way += frame
+        del self._under_way[: -round(AHEAD_S * _BYTES_PER_S)]
+        first = not segment.started
+        segment.started = True
         segment.sent_s += FRAME_S
         self._played_out_s = max(self._played_out_s, self._clock()) + FRAME_S
         if first:
@@ -208,6 +231,7 @@ class PacedOutput(io.AudioOutput):
         if segment is None:
             return
         self._waiting.clear()
+        self._under_way.clear()
         self._resampler = None
         now_s = self._clock()
         unplayed_s = max(0.0, self._played_out_s - now_s)

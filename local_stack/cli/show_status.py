@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
-import psutil  # type: ignore[import-untyped]
+import psutil
 from rich.table import Table
 from rich.text import Text
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import os
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,18 +34,17 @@ _MANNERS = Manners(waits_for_end=True, end_timeout_s=12.0)
 _REFRESH_S = 0.25
 
 
-def run_demo(*, seed: int | None, out_dir: Path) -> None:
+def run_demo(*, seed: int, out_dir: Path) -> None:
     """Run the demo; ends the program with status 1 when a finding is not as it must be.
 
     Args:
-        seed: decides what the callers say; None picks one and names it.
+        seed: decides what the callers say.
         out_dir: its calls and its index.html are replaced.
 
     Raises:
         ParleyError: it could not be run.
     """
-    chosen = random.randrange(1000) if seed is None else seed
-    findings = asyncio.run(_run(chosen, out_dir))
+    findings = asyncio.run(_run(seed, out_dir))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
@@ -232,9 +232,17 @@ def _show(calls: Sequence[DemoCall], findings: Sequence[Finding], index: Path, o
     booked = next((call for call in calls if call.placed.report.tools), calls[0])
     console.print(f"\nReport: {index}", markup=False)
     console.print("\nNext:")
-    console.print(f"  parley report {out_dir}", markup=False)
+    parley = _how_to_call_us()
+    console.print(f"  {parley} report {out_dir}", markup=False)
     console.print(f"  less {booked.placed.folder / 'call.json'}", markup=False)
-    console.print("  parley up        # keep it running, then: parley call --tenant rooms --wav FILE.wav")
+    console.print(f"  {parley} demo --seed 2      # other callers", markup=False)
+
+
+def _how_to_call_us() -> str:
+    """The command as it can be typed here: on the path only when the virtual environment is active."""
+    if shutil.which("parley"):
+        return "parley"
+    return os.path.relpath(Path(sys.executable).with_name("parley"))
 
 
 def _clear(out_dir: Path) -> None:

@@ -42,14 +42,20 @@ class TurnSettings(FrozenModel):
     preemptive_generation: bool = True
     """Start the reply before the turn is certain; discarded tokens are billed and counted."""
 
+    @model_validator(mode="after")
+    def _delays_are_in_order(self) -> Self:
+        if self.min_delay_s > self.max_delay_s:
+            raise ValueError("min_delay_s must not be above max_delay_s")
+        return self
+
 
 class SttChoice(FrozenModel):
     """A recogniser and its model."""
 
     provider: Literal["deepgram", "deepgram-flux"] = "deepgram"
     """Vendor (and protocol)."""
-    model: str = Field(default="nova-3", min_length=1, max_length=80)
-    """The vendor's model name."""
+    model: str = Field(default="", max_length=80)
+    """The vendor's model name; "" is `nova-3`, or `flux-general-en` for deepgram-flux."""
     endpoint: str = Field(default="", max_length=40)
     """Name of an endpoint in the host's settings; "" is the provider's default one."""
 

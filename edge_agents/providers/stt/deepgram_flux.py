@@ -12,6 +12,9 @@ from edge_agents.providers.timeouts import Deadlines
 from shared.domain.agent import SttChoice
 from shared.pricing.sku import KEYTERM_ADDON, sku_of
 
+DEFAULT_MODEL = "flux-general-en"
+"""Used where an agent names none."""
+
 
 def deepgram_flux_stt(
     choice: SttChoice,
@@ -27,9 +30,10 @@ def deepgram_flux_stt(
 
     Billed per second of audio.
     """
+    model = choice.model or DEFAULT_MODEL
     endpoint = clients.endpoint("deepgram-flux", choice.endpoint)
     plugin = deepgram.STTv2(
-        model=choice.model,
+        model=model,
         keyterm=list(keyterms),
         tags=list(tags),
         eager_eot_threshold=0.5,
@@ -37,7 +41,7 @@ def deepgram_flux_stt(
         api_key=endpoint.key.get_secret_value(),
         http_session=clients.http,
     )
-    model = sku_of("deepgram", choice.model)
+    model = sku_of("deepgram", model)
     return MeteredSTT(
         plugin,
         meter=meter,

@@ -12,6 +12,9 @@ from edge_agents.providers.timeouts import Deadlines
 from shared.domain.agent import SttChoice
 from shared.pricing.sku import KEYTERM_ADDON, sku_of
 
+DEFAULT_MODEL = "nova-3"
+"""Used where an agent names none."""
+
 
 def deepgram_nova_stt(
     choice: SttChoice,
@@ -28,9 +31,10 @@ def deepgram_nova_stt(
 
     Billed by the connection's lifetime, which the plugin reports (the rest when it closes).
     """
+    model = choice.model or DEFAULT_MODEL
     endpoint = clients.endpoint("deepgram-stt", choice.endpoint)
     plugin = deepgram.STT(
-        model=choice.model,
+        model=model,
         language=language,
         keyterm=list(keyterms),
         tags=list(tags),
@@ -39,7 +43,7 @@ def deepgram_nova_stt(
         api_key=endpoint.key.get_secret_value(),
         http_session=clients.http,
     )
-    model = sku_of("deepgram", choice.model)
+    model = sku_of("deepgram", model)
     return MeteredSTT(
         plugin,
         meter=meter,

@@ -252,10 +252,12 @@ class _SilentRecognizerWatch:
         last_voiced = self._edges.last_voiced_end
         if last_voiced is None or last_voiced <= self._seen_voice:
             return
+        rate_hz = frame.sample_rate
+        self._voiced_s += min((last_voiced - self._seen_voice) / rate_hz, frame.duration)
         self._seen_voice = last_voiced
-        self._voiced_s += frame.duration
         if self._voiced_s >= _ENOUGH_SPEECH_S:
-            self._due_at = self._loop.time() + self._limit_s
+            ended_s = self._loop.time() - (self._edges.position - last_voiced) / rate_hz
+            self._due_at = ended_s + self._limit_s
             self._armed.set()
 
     def answered(self) -> None:
