@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from tests.parts import PARTS, missing, required
 
@@ -19,3 +20,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if required():
                 pytest.fail(reason)
             pytest.skip(reason)
+
+
+# The same examples on every run: a failure is a fact about the code, not about the day. Searching
+# for new examples is done at a desk, with `--hypothesis-profile default`.
+settings.register_profile("parley", derandomize=True, deadline=None)
+settings.load_profile("parley")

@@ -40,18 +40,23 @@ class Hearing:
         self._closed = False
         link.leases += 1
 
-    async def hear(self, pcm: bytes) -> tuple[Word, ...]:
+    async def hear(self, pcm: bytes) -> tuple[Word, ...] | None:
         """Hear more of the utterance.
 
         Returns:
-            All of its words so far.
+            All of its words so far. None if there is no decoder yet: `pcm` was not heard. One is built when nothing
+            else is to be done, so under load utterances do without interims before they wait for finals.
 
         Raises:
             DecoderLostError: the process died over it.
         """
         self._opened = True
         head = {"do": "hear", "utterance": self._utterance, "model": self._model, "cmn": self._cmn}
-        return _words(await self._link.ask(Urgency.INTERIM, head, pcm))
+        answer = await self._link.ask(Urgency.INTERIM, head, pcm)
+        if answer["words"] is None:
+            _in_background(self._link, Urgency.WARM, {"do": "warm", "model": self._model, "streams": 1})
+            return None
+        return _words(answer)
 
     def close(self) -> None:
         """Give the decoder back; calls after the first do nothing."""

@@ -46,8 +46,9 @@ _FRAMES_PER_S = 100
 _UNKNOWN_CONFIDENCE = 0.8
 """For a word whose posterior the decoder doesn't tell."""
 
-_MAX_IDLE = 6
-"""Interim decoders kept of one model, 10 MB each (90 MB of the general one) after the busiest moment."""
+_MAX_IDLE = 16
+_MAX_IDLE_GENERAL = 2
+"""Interim decoders kept after the busiest moment: 10 MB each of an agent's model, 90 MB of the general one."""
 
 _VARIANT = re.compile(r"\(\d+\)$")
 
@@ -74,8 +75,9 @@ class LoadedModel:
             self.final = self._build(_FINAL_SEARCH)
         return self.final
 
-    def interim_decoder(self) -> Any:
-        return self.idle.pop() if self.idle else self._build(_INTERIM_SEARCH)
+    def take_back(self, decoder: Any) -> None:
+        if len(self.idle) < (_MAX_IDLE if self.arpa else _MAX_IDLE_GENERAL):
+            self.idle.append(decoder)
 
     def warm(self) -> None:
         self.idle.append(self._build(_INTERIM_SEARCH))
@@ -142,7 +144,9 @@ class DecoderWorker:
         lease = self._leases.get(head["utterance"])
         if lease is None:
             model = self._models[head["model"]]
-            lease = Lease(model, model.interim_decoder())
+            if not model.idle:  # building one now would keep the finals of others waiting
+                return {"words": None}
+            lease = Lease(model, model.idle.pop())
             self._leases[head["utterance"]] = lease
             if head["cmn"]:
                 lease.decoder.set_cmn(head["cmn"])
@@ -154,8 +158,7 @@ class DecoderWorker:
         lease = self._leases.pop(head["utterance"], None)
         if lease is not None:
             lease.decoder.end_utt()
-            if len(lease.model.idle) < _MAX_IDLE:
-                lease.model.idle.append(lease.decoder)
+            lease.model.take_back(lease.decoder)
         return {}
 
     def _final(self, head: Head, body: bytes) -> Head:

@@ -78,7 +78,11 @@ def main() -> None:
     os.nice(_NICENESS)
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    language = _build(**json.load(sys.stdin))
+    try:
+        language = _build(**json.load(sys.stdin))
+    except Exception as error:  # noqa: BLE001  (the edge of the process: the front tells the client)
+        print(f"no language was built: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from None
     json.dump({"arpa": language.arpa, "dictionary": language.dictionary}, output)
     output.flush()
 

@@ -46,7 +46,9 @@ _FRAMES_PER_TURN = 50
 logger = logging.getLogger(__name__)
 
 
-class _Sign(Enum):
+class Sign(Enum):
+    """What is no message of the client, and yet to be worked off in its place among them."""
+
     NEWS = auto()
     """A decoder has found something."""
     IDLE = auto()
@@ -58,7 +60,7 @@ class Inbox:
     """What is to be worked off, bounded by its bytes."""
 
     def __init__(self) -> None:
-        self._items: deque[bytes | str | _Sign] = deque()
+        self._items: deque[bytes | str | Sign] = deque()
         self._bytes = 0
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
@@ -71,23 +73,23 @@ class Inbox:
         self._bytes += len(item) + _ITEM_BYTES
         self._add(item)
 
-    def sign(self, sign: _Sign) -> None:
+    def sign(self, sign: Sign) -> None:
         """Add a sign; two of the same in a row are one."""
         if not self._items or self._items[-1] is not sign:
             self._add(sign)
 
-    async def get(self) -> bytes | str | _Sign:
+    async def get(self) -> bytes | str | Sign:
         """Take the oldest."""
         while not self._items:
             self._filled.clear()
             await self._filled.wait()
         item = self._items.popleft()
-        if not isinstance(item, _Sign):
+        if not isinstance(item, Sign):
             self._bytes -= len(item) + _ITEM_BYTES
             self._drained.set()
         return item
 
-    def _add(self, item: bytes | str | _Sign) -> None:
+    def _add(self, item: bytes | str | Sign) -> None:
         self._items.append(item)
         self._filled.set()
 
@@ -221,15 +223,15 @@ class ListenStream(ABC):
             try:
                 message = await self.socket.receive(timeout=IDLE_LIMIT_S)
             except TimeoutError:
-                self._inbox.sign(_Sign.IDLE)
+                self._inbox.sign(Sign.IDLE)
                 return
             if message.type is WSMsgType.BINARY or message.type is WSMsgType.TEXT:
                 await self._inbox.put(message.data)
             else:
-                self._inbox.sign(_Sign.END)
+                self._inbox.sign(Sign.END)
                 return
 
-    async def _handle(self, item: bytes | str | _Sign) -> None:
+    async def _handle(self, item: bytes | str | Sign) -> None:
         match item:
             case b"":
                 await self.client_closed()
@@ -238,13 +240,13 @@ class ListenStream(ABC):
                 await self._hear_frames(self._source.frames(item))
             case str():
                 await self._obey(item)
-            case _Sign.NEWS:
+            case Sign.NEWS:
                 if self.utterance is not None:
                     await self.speech_continued(self.utterance)
-            case _Sign.IDLE:
+            case Sign.IDLE:
                 reason = "did not receive audio data or a text message within the timeout window."
                 await self.fail("NET-0001", f"Deepgram {reason}", close_code=1011)
-            case _Sign.END:
+            case Sign.END:
                 self._ended = True
 
     async def _obey(self, text: str) -> None:
@@ -277,7 +279,7 @@ class ListenStream(ABC):
             start_s=started.at_s,
             interims=self._interims,
             cmn=self._cmn,
-            on_news=lambda: self._inbox.sign(_Sign.NEWS),
+            on_news=lambda: self._inbox.sign(Sign.NEWS),
         )
         self.utterance.add(started.audio)
         await self.speech_began(self.utterance)

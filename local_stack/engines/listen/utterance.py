@@ -112,16 +112,20 @@ class Utterance:
         if waiting_bytes < _PERIOD_BYTES:
             return
         chunk = bytes(self._pcm[self._heard_bytes : self._heard_bytes + _MAX_CHUNK_BYTES])
-        self._heard_bytes += len(chunk)
         self._interim = asyncio.create_task(self._hear(chunk))
 
     async def _hear(self, chunk: bytes) -> None:
         assert self._hearing is not None
+        words: tuple[Word, ...] | None = ()
         try:
-            self.words = await self._hearing.hear(chunk)
+            words = await self._hearing.hear(chunk)
         except DecoderLostError as error:
             logger.warning("no interim words: %s", error)
         self._interim = None
+        if words is None:
+            return  # the same audio is tried again when more comes
+        self._heard_bytes += len(chunk)
+        self.words = words or self.words
         self._on_news()
         self._hear_more()
 

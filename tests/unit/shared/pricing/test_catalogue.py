@@ -229,7 +229,7 @@ def test_everything_that_a_default_agent_uses_has_a_price_today() -> None:
     config = AgentConfig(greeting="Hello.", instructions="Be kind.", name="a")
     today = datetime.now(UTC)
     used = [
-        *((c.provider, c.model, UsageUnit.SECOND) for c in config.stt),
+        *((c.provider, c.model or "nova-3", UsageUnit.SECOND) for c in config.stt),
         *((c.provider, c.model, unit) for c in config.llm for unit in TOKENS),
         *((c.provider, c.model or c.voice, UsageUnit.CHARACTER) for c in config.tts),
     ]
