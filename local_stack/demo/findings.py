@@ -11,6 +11,7 @@ from local_stack.calls import PlacedCall
 from local_stack.demo.evaluation import WordErrors, compare_booking, word_errors
 from local_stack.demo.scripts import CallScript
 from local_stack.reporting.call_report import CallReport
+from shared.pricing.price import EXACT
 
 BARGE_IN_LIMIT_MS = 500.0
 """Longest time from the caller's first voiced sample over the agent to the agent's last sample."""
@@ -108,10 +109,14 @@ def _recognition(calls: Sequence[DemoCall]) -> Finding:
 
 
 def _amounts(report: CallReport) -> Finding:
-    exact = all(line.amount_usd == line.quantity * line.unit_price_usd for line in report.usage)
-    total = sum((line.amount_usd for line in report.usage), Decimal(0))
+    exact, total = True, Decimal(0)
+    for line in report.usage:
+        # Python's own context would round products and sums to 28 digits
+        exact = exact and line.amount_usd == EXACT.multiply(line.quantity, line.unit_price_usd)
+        total = EXACT.add(total, line.amount_usd)
+    unpriced = f" (not priced: {', '.join(report.unpriced)})" if report.unpriced else ""
     return Finding(
-        f"{report.tenant}: {len(report.usage)} usage lines add up to ${report.cost_usd:f}",
+        f"{report.tenant}: {len(report.usage)} usage lines add up to ${report.cost_usd:f}{unpriced}",
         ok=exact and total == report.cost_usd and not report.unpriced and bool(report.usage),
     )
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from local_stack.reporting.call_report import CallReport
 from local_stack.reporting.figures import (
     barge_in_stops_ms,
+    dollars,
     in_words,
     longest,
     median,
@@ -39,7 +40,7 @@ def calls_table(reports: Sequence[CallReport]) -> Table:
             milliseconds(median(speak_to_hear_ms(report))),
             milliseconds(longest(barge_in_stops_ms(report))),
             tool_names(report),
-            f"${report.cost_usd:.4f}",
+            dollars(report.cost_usd),
         )
         # Text: a name in square brackets would be taken for markup
         table.add_row(*(Text(for_terminal(cell)) for cell in cells))
