@@ -11,8 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 _BUILD_TIMEOUT_S = 120.0
 _NICENESS = 10
@@ -59,17 +58,23 @@ async def build_language(texts: Sequence[str], keyterms: Sequence[str]) -> Langu
             await process.wait()
     if process.returncode != 0:
         raise LanguageError("no language could be built from these texts")
-    return Language(**json.loads(built))
+    answer = json.loads(built)
+    if "refused" in answer:
+        raise LanguageError(answer["refused"])
+    return Language(**answer)
 
 
 def _build(texts: Sequence[str], keyterms: Sequence[str]) -> Language:
     # only the process that builds pays for the import
-    from local_stack.engines.stt import agent_language  # noqa: PLC0415
+    from local_stack.engines.listen.language.agent_language import (  # noqa: PLC0415
+        LanguageTooLargeError,
+        build_agent_language,
+    )
 
-    build: Any = agent_language.build_agent_language
-    built = build(texts, keyterms)
-    if isinstance(built, tuple):
-        return Language(arpa=built[1], dictionary=built[2])
+    try:
+        built = build_agent_language(texts, keyterms)
+    except LanguageTooLargeError as error:
+        raise LanguageError(str(error)) from None
     return Language(arpa=built.arpa, dictionary=built.dictionary)
 
 
@@ -79,11 +84,13 @@ def main() -> None:
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:
-        language = _build(**json.load(sys.stdin))
+        answer = asdict(_build(**json.load(sys.stdin)))
+    except LanguageError as error:
+        answer = {"refused": str(error)}
     except Exception as error:  # noqa: BLE001  (the edge of the process: the front tells the client)
         print(f"no language was built: {type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(1) from None
-    json.dump({"arpa": language.arpa, "dictionary": language.dictionary}, output)
+    json.dump(answer, output)
     output.flush()
 
 

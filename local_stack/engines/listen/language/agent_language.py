@@ -1,7 +1,7 @@
 """Build the language of one agent: what its owner publishes, said as callers speak.
 
 The result is an n-gram model and a pronunciation dictionary that hold only the words which matter to this agent.
-A decoder over two thousand words is several times as accurate and as fast as one over 130,000.
+A decoder over a thousand or two is several times as accurate and as fast as one over 130,000.
 
 Building takes 1.5-2.5 s of pure computing for an agent with 3,500 characters of texts (our measurement, Nov 2026),
 holds the GIL and loads espeak-ng: it belongs into a process of its own (`listen.language_source`).
@@ -33,9 +33,10 @@ MAX_WORDS = 20_000
 """Different words in texts and keyterms; the agents that we know come to a few hundred."""
 
 _TEXT_WEIGHT = 0.5
-"""How often a published sentence counts: it is written to be read, callers put it their own way."""
+"""How often a published sentence counts."""
 
 _KEYTERM_WEIGHT = 1.0
+"""How often a keyterm counts as a whole utterance."""
 
 _INFLECTION_COUNT = 0.3
 _FIRST_INFLECTION_COUNT = 0.1

@@ -10,8 +10,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from typing import TypeVar
 
 from local_stack.engines.listen.language.ngram_counts import SENTENCE_START, NgramCounts
+
+_Ngram = TypeVar("_Ngram", bound=tuple[str, ...])
 
 _UNIFORM_SHARE = 0.05
 """Part of the one-word distribution that is the same for every word: slot words such as names stay likely."""
@@ -35,16 +38,17 @@ class NgramModel:
 
     def __init__(self, counts: NgramCounts, vocabulary: Collection[str]) -> None:
         self._words = sorted(vocabulary)
-        known = frozenset(self._words)
         self._unigrams = _unigram_probabilities(counts, self._words)
         self._bigrams: dict[tuple[str, ...], float] = {}
         self._trigrams: dict[tuple[str, ...], float] = {}
         self._backoff: dict[tuple[str, ...], float] = {}
-        sayable = known | {SENTENCE_START}
-        pairs = {pair: count for pair, count in counts.bigrams.items() if sayable.issuperset(pair)}
-        triples = {triple: count for triple, count in counts.trigrams.items() if sayable.issuperset(triple)}
-        self._bigrams = self._estimate(pairs, counts.unspecified, _CONCENTRATIONS[2])
-        self._trigrams = self._estimate(triples, counts.unspecified, _CONCENTRATIONS[3])
+        sayable = frozenset({*self._words, SENTENCE_START})
+        self._bigrams = self._estimate(
+            _within(sayable, counts.bigrams), counts.unspecified, _CONCENTRATIONS[2]
+        )
+        self._trigrams = self._estimate(
+            _within(sayable, counts.trigrams), counts.unspecified, _CONCENTRATIONS[3]
+        )
 
     def probability(self, word: str, history: tuple[str, ...] = ()) -> float:
         """How likely a word is to follow.
@@ -110,6 +114,10 @@ class NgramModel:
             + self._backoff[ngram[:-1]] * self.probability(ngram[-1], ngram[1:-1])
             for ngram, count in counts.items()
         }
+
+
+def _within(sayable: frozenset[str], counts: Mapping[_Ngram, float]) -> dict[tuple[str, ...], float]:
+    return {ngram: count for ngram, count in counts.items() if sayable.issuperset(ngram)}
 
 
 def _unigram_probabilities(counts: NgramCounts, words: list[str]) -> dict[str, float]:

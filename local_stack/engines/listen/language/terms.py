@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _LONGEST_SENTENCE_TERM = 4
 """Words; a sentence up to this length, such as a heading or a keyterm, is a term as a whole."""
@@ -14,8 +15,7 @@ _LONGEST_RUN_TERM = 3
 _MOST_TERMS = 400
 """Of each kind, the first ones; more would make each too rare to matter, and the model slow to build."""
 
-# fmt: off
-FUNCTION_WORDS = frozenset("""
+_FUNCTION_WORDS = """
 a an the and or but if of to in on at by for from with without about as into until till than then so not no nor
 is are was were be been being am do does did have has had can could may might must shall should will would
 i you he she it we they me him her us them my your his its our their this that these those there here who whom
@@ -25,8 +25,8 @@ won't let's thank hello hi yes up out over after before again once per between d
 one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
 eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand first second third
 a.m. p.m. o'clock oh zero monday tuesday wednesday thursday friday saturday sunday
-""".split())
-# fmt: on
+"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 """Words that belong to nobody's business: grammar, numbers, days. Terms end at them."""
 
 
@@ -81,4 +81,4 @@ def _content_runs(sentence: Sequence[str]) -> Iterator[list[str]]:
 def _run_terms(run: Sequence[str]) -> list[tuple[str, ...]]:
     if len(run) <= _LONGEST_RUN_TERM:
         return [tuple(run)]
-    return list(zip(run, run[1:], strict=False))
+    return list(pairwise(run))
