@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from shared.domain.model import FrozenModel
 from shared.settings import ProcessSettings
@@ -58,6 +59,12 @@ class AgentSettings(ProcessSettings):
     """Folder for kept phrase audio."""
     allow_loopback: bool = False
     """Lets the guarded client reach loopback. Only the local stack sets it."""
+
+    @model_validator(mode="after")
+    def _loopback_is_local(self) -> Self:
+        if self.allow_loopback and self.region != "local":
+            raise ValueError("allow_loopback is for the local stack only")
+        return self
 
     livekit_url: str = ""
     """LiveKit server (ws:// or wss://); "" hosts no rooms."""

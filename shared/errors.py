@@ -140,7 +140,7 @@ class CallRefusedError(ParleyError):
 
 
 class ProviderError(ParleyError):
-    """A speech or language provider failed on every configured choice."""
+    """A speech or language provider failed on every configured choice; calls end with this code."""
 
     code = "provider_failed"
     retryable = True

@@ -56,7 +56,6 @@ class Attribute:
     AGENT_ID: Final = "parley.agent_id"
     CALL_ID: Final = "parley.call_id"
     NUMBER_ID: Final = "parley.number_id"
-    AGENT_TRACK_READY: Final = "parley.agent_ready"
 
 
 class RedisPrefix:
@@ -71,17 +70,6 @@ class RedisPrefix:
     def tenant(tenant_id: str) -> str:
         """Context and configuration of one tenant. Ids hold no braces or colons (see ids.py)."""
         return f"t:{{{tenant_id}}}:"
-
-
-class Metric:
-    """Metric names (OpenTelemetry style)."""
-
-    EVENTS_BUFFERED: Final = "parley.events.buffered"
-    EVENTS_SPILLED: Final = "parley.events.spilled"
-    EVENTS_DROPPED: Final = "parley.events.dropped"
-    EVENTS_TOO_LARGE: Final = "parley.events.too_large"
-    CALLS_ACTIVE: Final = "parley.calls.active"
-    TURN_SPEAK_TO_HEAR: Final = "parley.turn.speak_to_hear"
 
 
 MAX_EVENT_BYTES: Final = 1_048_576

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -148,7 +147,3 @@ class CallTransfer(Protocol):
             ToolError: it can't be done.
         """
         ...
-
-
-Attributes = Mapping[str, str]
-"""Participant attributes that our side signed."""

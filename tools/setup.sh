@@ -19,6 +19,9 @@ hint="Debian/Ubuntu: sudo apt-get install python3 python3-venv; macOS: brew inst
 suits() { # is $1 a Python from 3.11 to 3.13?
     "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
+has_venv() {
+    "$1" -c 'import venv, ensurepip' 2>/dev/null
+}
 if [ -n "${PYTHON:-}" ]; then
     suits "$PYTHON" || fail "PYTHON=$PYTHON is not Python 3.11, 3.12 or 3.13. $hint"
     python=$PYTHON
@@ -26,17 +29,23 @@ elif [ -x "$venv/bin/python" ] && suits "$venv/bin/python"; then
     python=$venv/bin/python
 else
     python=
+    without_venv=
     for candidate in python3.13 python3.12 python3.11 python3 python; do
         if command -v "$candidate" >/dev/null 2>&1 && suits "$candidate"; then
-            python=$candidate
-            break
+            if has_venv "$candidate"; then
+                python=$candidate
+                break
+            fi
+            without_venv=$candidate
         fi
     done
+    [ -n "$python" ] || [ -z "$without_venv" ] ||
+        fail "$without_venv has no venv module. Debian/Ubuntu: sudo apt-get install python3-venv"
     [ -n "$python" ] || fail "no Python 3.11, 3.12 or 3.13 found. $hint"
 fi
 
 if [ ! -x "$venv/bin/python" ] || [ -n "${PYTHON:-}" ]; then
-    "$python" -c 'import venv, ensurepip' 2>/dev/null ||
+    has_venv "$python" ||
         fail "$python has no venv module. Debian/Ubuntu: sudo apt-get install python3-venv"
     if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c "
 import subprocess, sys
