@@ -1,4 +1,4 @@
-"""Audio of phrases that are spoken again and again, kept on disk, and one apology that is always there."""
+"""Audio of phrases that are spoken again and again, kept on disk, and two sentences that are always there."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ FRAME_S: Final = 0.020
 DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
 """About 22 minutes of audio at 24 kHz."""
 
-_APOLOGY: Final = "apology_en.wav"
 APOLOGY_TEXT: Final = "I am sorry, I am having a technical problem. Please give me a moment."
 """What `fallback_apology` says."""
+FAREWELL_TEXT: Final = "I am sorry, I can't continue this call right now. Please call again later. Goodbye."
+"""What `fallback_farewell` says."""
 
 _SUFFIX: Final = ".wav"
 _PART: Final = ".part"
@@ -51,13 +52,17 @@ def fallback_apology() -> list[rtc.AudioFrame]:
 
     Rendered once with flite's voice `slt` (CMU, BSD-like licence).
     """
-    pcm, rate_hz = _apology()
-    return frames(pcm, rate_hz)
+    return frames(*_packaged("apology_en.wav"))
 
 
-@lru_cache(maxsize=1)
-def _apology() -> tuple[Pcm, int]:
-    with resources.as_file(resources.files("edge_agents.audio") / _APOLOGY) as path:
+def fallback_farewell() -> list[rtc.AudioFrame]:
+    """What the caller hears last when no synthesizer answers; made like `fallback_apology`."""
+    return frames(*_packaged("farewell_en.wav"))
+
+
+@lru_cache(maxsize=2)
+def _packaged(name: str) -> tuple[Pcm, int]:
+    with resources.as_file(resources.files("edge_agents.audio") / name) as path:
         return _read_wav(path)
 
 

@@ -1,7 +1,7 @@
 """Takes calls: admission, plan, the call itself; counts them, and drains.
 
-token / signed attributes ─► requested ─► admission ─┬► refused
-                                                     └► admitted ─► plan ─► Call.run ─► lease returned
+token / signed attributes ─► requested ─► admission, plan ─┬► refused
+                                                           └► admitted ─► Call.run ─► lease returned
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from edge_agents.session.events import ArrivalEvents
 from edge_agents.session.host import CallHost
 from edge_agents.session.plan import CallPlan
 from edge_agents.transport.port import MediaTransport
-from shared.domain.call import EndReason, RefusalReason
-from shared.errors import AgentConfigError, CallRefusedError, UnknownTenantError
+from shared.domain.call import EndReason, Media, RefusalReason
+from shared.errors import AgentConfigError, CallRefusedError, ParleyError, UnknownTenantError
 from shared.names import Attribute
 from shared.ports import AdmissionGate, AgentRecord, ConfigStore, Lease
 from shared.telemetry import bind_call
@@ -49,7 +49,7 @@ class CallDesk:
         self._configs = configs
         self._region = region
         self._heartbeat_s = heartbeat_s
-        self._active: dict[str, Call] = {}
+        self._active: set[Call] = set()
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -63,6 +63,27 @@ class CallDesk:
     def draining(self) -> bool:
         """Whether new calls are refused because the process is about to end."""
         return self._draining
+
+    def turn_away(
+        self, *, tenant_id: str, agent_id: str, call_id: str, media: Media, full: bool
+    ) -> RefusalReason | None:
+        """Whether a caller who is still at the door can't be taken; published as a refused call then.
+
+        Args:
+            tenant_id: from what our side signed, like the other ids.
+            agent_id: the agent asked for.
+            call_id: the call.
+            media: how the audio would come.
+            full: this process carries no further call.
+        """
+        if not (self._draining or full):
+            return None
+        reason = RefusalReason.DRAINING if self._draining else RefusalReason.AT_CAPACITY
+        with bind_call(tenant_id=tenant_id, call_id=call_id):
+            arrival = self._arrival(tenant_id, call_id)
+            arrival.requested(agent_id=agent_id, media=media, region=self._region)
+            _refuse(arrival, reason)
+        return reason
 
     async def take(self, transport: MediaTransport) -> EndReason:
         """Answer a caller.
@@ -80,19 +101,19 @@ class CallDesk:
         tenant_id = attributes[Attribute.TENANT_ID]
         agent_id = attributes[Attribute.AGENT_ID]
         call_id = attributes[Attribute.CALL_ID]
-        arrival = ArrivalEvents(
-            publisher=self._host.publisher, clock=self._host.clock, tenant_id=tenant_id, call_id=call_id
-        )
+        arrival = self._arrival(tenant_id, call_id)
         with bind_call(tenant_id=tenant_id, call_id=call_id):
             arrival.requested(agent_id=agent_id, media=transport.media, region=self._region)
             lease, record = await self._admit(
                 arrival, tenant_id=tenant_id, agent_id=agent_id, call_id=call_id
             )
-            arrival.admitted(lease.segment)
             try:
-                return await self._run(transport, lease, record)
+                self._check_draining(arrival)  # it may have begun while the gate was asked
+                call = self._prepare(arrival, transport, lease, record)
+                arrival.admitted(lease.segment)
+                return await self._run(call, transport, lease)
             finally:
-                await self._gate.release(lease)
+                await self._release(lease)
 
     async def drain(self, timeout_s: float) -> bool:
         """Take no new calls and wait for those in progress.
@@ -110,14 +131,18 @@ class CallDesk:
 
     def hang_up_all(self, reason: EndReason) -> None:
         """End every call now."""
-        for call in list(self._active.values()):
+        for call in list(self._active):
             call.hang_up(reason)
+
+    def _arrival(self, tenant_id: str, call_id: str) -> ArrivalEvents:
+        return ArrivalEvents(
+            publisher=self._host.publisher, clock=self._host.clock, tenant_id=tenant_id, call_id=call_id
+        )
 
     async def _admit(
         self, arrival: ArrivalEvents, *, tenant_id: str, agent_id: str, call_id: str
     ) -> tuple[Lease, AgentRecord]:
-        if self._draining:
-            raise _refuse(arrival, RefusalReason.DRAINING)
+        self._check_draining(arrival)
         try:
             record = await self._configs.agent_for_call(tenant_id=tenant_id, agent_id=agent_id)
         except UnknownTenantError:
@@ -130,7 +155,14 @@ class CallDesk:
             raise _refuse(arrival, granted.reason)
         return granted, record
 
-    async def _run(self, transport: MediaTransport, lease: Lease, record: AgentRecord) -> EndReason:
+    def _check_draining(self, arrival: ArrivalEvents) -> None:
+        if self._draining:
+            raise _refuse(arrival, RefusalReason.DRAINING)
+
+    def _prepare(
+        self, arrival: ArrivalEvents, transport: MediaTransport, lease: Lease, record: AgentRecord
+    ) -> Call:
+        """Make the call. What a vendor's plugin does not accept shows only here, and is a refusal still."""
         plan = CallPlan(
             call_id=lease.call_id,
             tenant=record.tenant,
@@ -141,8 +173,16 @@ class CallDesk:
             price_catalogue=self._host.catalogue.version,
             started_at=self._host.clock.now(),
         )
-        call = Call(plan, transport, self._host)
-        self._active[plan.call_id] = call
+        try:
+            return Call(plan, transport, self._host)
+        except ParleyError as error:
+            log.error("call_not_prepared", code=error.code, message=error.message)
+        except Exception:
+            log.exception("call_not_prepared")
+        raise _refuse(arrival, RefusalReason.INVALID_CONFIG)
+
+    async def _run(self, call: Call, transport: MediaTransport, lease: Lease) -> EndReason:
+        self._active.add(call)
         self._idle.clear()
         heartbeat = asyncio.create_task(self._renew(lease, call), name="call.heartbeat")
         try:
@@ -153,18 +193,29 @@ class CallDesk:
         finally:
             heartbeat.cancel()
             await asyncio.gather(heartbeat, return_exceptions=True)
-            del self._active[plan.call_id]
+            self._active.discard(call)
             if not self._active:
                 self._idle.set()
 
     async def _renew(self, lease: Lease, call: Call) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_s)
-            if not await self._gate.renew(lease):
+            try:
+                held = await self._gate.renew(lease)
+            except Exception as error:  # noqa: BLE001 - calls go on while admission is away
+                log.warning("lease_not_renewed", error=type(error).__name__)
+                continue
+            if not held:
                 # another worker holds the call now: two agents must never talk to one caller
                 log.warning("lease_lost")
                 call.hang_up(EndReason.WORKER_LOST)
                 return
+
+    async def _release(self, lease: Lease) -> None:
+        try:
+            await self._gate.release(lease)
+        except Exception as error:  # noqa: BLE001 - it returns by itself when it is not renewed
+            log.warning("lease_not_released", error=type(error).__name__)
 
 
 def _refuse(arrival: ArrivalEvents, reason: RefusalReason) -> CallRefusedError:

@@ -6,8 +6,9 @@ from aiohttp import web
 
 from edge_agents.bootstrap import AgentRuntime
 from edge_agents.transport.websocket import MediaEndpoint, WebSocketTransport
-from shared.domain.call import RefusalReason
+from shared.domain.call import Media, RefusalReason
 from shared.errors import CallRefusedError
+from shared.media_token import MediaClaims
 
 
 def agent_app(runtime: AgentRuntime) -> web.Application:
@@ -23,12 +24,14 @@ def agent_app(runtime: AgentRuntime) -> web.Application:
         }
         return web.json_response(body, status=503 if desk.draining else 200)
 
-    def refusal() -> RefusalReason | None:
-        if desk.draining:
-            return RefusalReason.DRAINING
-        if desk.active_calls >= runtime.settings.max_calls:
-            return RefusalReason.AT_CAPACITY
-        return None
+    def refusal(claims: MediaClaims) -> RefusalReason | None:
+        return desk.turn_away(
+            tenant_id=claims.tenant_id,
+            agent_id=claims.agent_id,
+            call_id=claims.call_id,
+            media=Media.WEBSOCKET,
+            full=desk.active_calls >= runtime.settings.max_calls,
+        )
 
     async def on_call(transport: WebSocketTransport) -> None:
         try:

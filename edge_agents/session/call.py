@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
-from livekit.agents import AgentSession, APIError, llm
+from livekit.agents import AgentSession, APIError
 from livekit.agents.voice import SpeechHandle
 
 from edge_agents.audio.latency import LatencyProbe
@@ -19,9 +19,10 @@ from edge_agents.session.events import CallEvents
 from edge_agents.session.failures import FailureAction, FailureWatch, Stage
 from edge_agents.session.host import CallHost
 from edge_agents.session.limits import LimitAction, LimitWatch
-from edge_agents.session.listener import SessionListener
+from edge_agents.session.listener import SessionListener, background_requests
 from edge_agents.session.loop import build_agent, build_session, voice_key
 from edge_agents.session.plan import CallPlan
+from edge_agents.session.recovery import Recovery
 from edge_agents.session.speaker import Speaker
 from edge_agents.session.tools import ToolBox
 from edge_agents.session.turns import TurnAssembler
@@ -78,11 +79,27 @@ class Call:
             on_caller=self._caller_spoke,
             on_closed=lambda: self._finish_with(EndReason.INTERNAL_ERROR),
             on_greeted=self._greeted,
+            tool_names=frozenset({*(tool.name for tool in self._config.tools), *self._config.built_in_tools}),
+            apologising=lambda: self._recovery.busy,
             now_s=host.clock.monotonic_s,
         )
-        self._session = build_session(plan, self._providers, host.voice_activity)
+        self._session = build_session(
+            plan, self._providers, host.voice_activity, away_after_s=host.away_after_s
+        )
         self._speaker = Speaker(
-            self._session, voice=self._providers.tts, store=host.phrases, voice_key=voice_key(plan)
+            # the first choice alone: a fallback's audio must not be kept under its name
+            self._session,
+            voice=self._providers.first_voice,
+            store=host.phrases,
+            voice_key=voice_key(plan),
+        )
+        self._recovery = Recovery(
+            self._session,
+            speaker=self._speaker,
+            listener=self._listener,
+            apology=self._config.phrases.apology,
+            say=self._say,
+            over=lambda: self._ending,
         )
         self._tools = ToolBox(
             self._config,
@@ -127,7 +144,7 @@ class Call:
     # --- the conversation -------------------------------------------------------------------------
 
     async def _converse(self) -> EndReason:
-        self._listener.attach(self._session)
+        self._listener.attach(self._session, self._providers)
         await self._transport.attach(self._session)
         self._connected_s = self._host.clock.monotonic_s()
         self._tap_audio()
@@ -157,15 +174,22 @@ class Call:
         await greeting
         phrases = self._config.phrases
         # once the call runs, keep the sentences that must not depend on a provider
-        await self._speaker.keep(
-            (phrases.apology, phrases.failure, self._config.greeting, phrases.goodbye, phrases.wrap_up)
-        )
+        with background_requests():
+            await self._speaker.keep(
+                (phrases.apology, phrases.failure, self._config.greeting, phrases.goodbye, phrases.wrap_up)
+            )
 
     def _say(self, text: str, *, interruptible: bool = True) -> SpeechHandle:
-        handle, from_cache = self._speaker.say(text, interruptible=interruptible)
-        if from_cache:
-            self._listener.next_speech_is_from_cache()
+        handle, kept_audio = self._speaker.say(text, interruptible=interruptible)
+        if kept_audio:
+            self._listener.is_kept_audio(text)
+        handle.add_done_callback(lambda _: self._said(text, handle, kept_audio=kept_audio))
         return handle
+
+    def _said(self, text: str, handle: SpeechHandle, *, kept_audio: bool) -> None:
+        if not handle.interrupted and not handle.chat_items:
+            self._recovery.not_heard(text)
+        self._listener.sentence_over(handle, kept_audio=kept_audio)
 
     async def _watch_disconnect(self) -> None:
         reason = await self._transport.wait_disconnected()
@@ -220,7 +244,8 @@ class Call:
             return
         self._summarising = True
         try:
-            summary = await context.summarise(self._providers.llm, older)
+            with background_requests():
+                summary = await context.summarise(self._providers.llm, older)
             await agent.update_chat_ctx(context.with_summary(agent.chat_ctx, older, summary))
             log.info("context_summarised", items=len(older), chars=len(summary))
         except APIError:
@@ -234,25 +259,9 @@ class Call:
             return
         if action is FailureAction.GIVE_UP:
             self._error_code = "provider_failed"
-            self._end_after(EndReason.PROVIDER_FAILED, self._config.phrases.failure, kept_audio=True)
+            self._end_after(EndReason.PROVIDER_FAILED, self._config.phrases.failure, voice_failed=True)
         else:
-            self._spawn(self._apologise_and_retry(), "apology")
-
-    async def _apologise_and_retry(self) -> None:
-        apology = self._config.phrases.apology
-        self._listener.next_speech_is_from_cache()
-        await self._speaker.say_without_provider(apology)
-        self._listener.said_outside_history(apology)
-        if self._ending:
-            return
-        last = next(
-            (item for item in reversed(self._session.history.items) if isinstance(item, llm.ChatMessage)),
-            None,
-        )
-        if last is not None and last.role == "assistant" and last.text_content:
-            self._session.say(last.text_content, add_to_chat_ctx=False)  # written, but never heard
-        else:
-            self._session.generate_reply()
+            self._spawn(self._recovery.apologise_and_retry(stage), "apology")
 
     def _caller_spoke(self) -> None:
         self._away_count = 0
@@ -262,9 +271,12 @@ class Call:
             self._say(self._config.phrases.reprompt)
 
     def _on_away(self) -> None:
+        if self._ending:
+            return
         self._away_count += 1
         if self._away_count == 1:
             self._say(self._config.phrases.still_there)
+            self._session.reset_away_timer()  # it would fire once only
         else:
             self._end_after(EndReason.CALLER_AWAY, self._config.phrases.goodbye)
 
@@ -276,22 +288,23 @@ class Call:
 
     # --- the end ----------------------------------------------------------------------------------
 
-    def _end_after(self, reason: EndReason, last_words: str, *, kept_audio: bool = False) -> None:
+    def _end_after(self, reason: EndReason, last_words: str, *, voice_failed: bool = False) -> None:
         """End the call once `last_words` have been heard, or could not be."""
         if self._ending:
             return
         self._ending = True
-        self._spawn(self._say_last_words(reason, last_words, kept_audio=kept_audio), "last_words")
+        self._spawn(self._say_last_words(reason, last_words, voice_failed=voice_failed), "last_words")
 
-    async def _say_last_words(self, reason: EndReason, text: str, *, kept_audio: bool) -> None:
+    async def _say_last_words(self, reason: EndReason, text: str, *, voice_failed: bool) -> None:
         try:
             async with asyncio.timeout(_LAST_WORDS_TIMEOUT_S):
-                if kept_audio:
-                    self._listener.next_speech_is_from_cache()
-                    await self._speaker.say_without_provider(text)
-                    self._listener.said_outside_history(text)
-                else:
-                    await self._say(text, interruptible=False)
+                if not voice_failed:
+                    handle = await self._say(text, interruptible=False)
+                    voice_failed = not handle.chat_items and not handle.interrupted
+                if voice_failed:
+                    handle, words = self._speaker.say_without_provider(text, last_words=True)
+                    await handle
+                    self._listener.said_outside_history(words)
         except (TimeoutError, RuntimeError):
             log.warning("last_words_not_heard", reason=reason.value)
         finally:

@@ -35,6 +35,7 @@ class FailureWatch:
 
     def __init__(self) -> None:
         self._in_a_row: dict[Stage, int] = dict.fromkeys(Stage, 0)
+        self._tries_in_vain = 0
         self._given_up = False
 
     def failed(self, stage: Stage, *, recoverable: bool) -> FailureAction:
@@ -46,10 +47,12 @@ class FailureWatch:
         """
         if self._given_up or (recoverable and stage is not Stage.STT):
             return FailureAction.NONE
-        self._in_a_row[stage] += 1
-        # a recogniser that failed for good is not started again within the session: the call is deaf
-        limit = self._DEAF_AT if recoverable else 1 if stage is Stage.STT else self._GIVE_UP_AT
-        if self._in_a_row[stage] >= limit:
+        if recoverable:
+            self._tries_in_vain += 1
+        else:
+            # a recogniser too: the voice loop connects to it anew (livekit-agents 1.8.9)
+            self._in_a_row[stage] += 1
+        if self._in_a_row[stage] >= self._GIVE_UP_AT or self._tries_in_vain >= self._DEAF_AT:
             self._given_up = True
             return FailureAction.GIVE_UP
         return FailureAction.NONE if recoverable else FailureAction.APOLOGISE_AND_RETRY
@@ -58,3 +61,5 @@ class FailureWatch:
         """These stages did their work."""
         for stage in stages:
             self._in_a_row[stage] = 0
+            if stage is Stage.STT:
+                self._tries_in_vain = 0

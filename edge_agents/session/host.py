@@ -26,3 +26,5 @@ class CallHost:
     tool_http: GuardedClient
     transfer: CallTransfer
     voice_activity: vad.VAD
+    away_after_s: float = 20.0
+    """Silence of both sides after which a caller is asked whether they are still there, seconds."""

@@ -16,17 +16,18 @@ _TRANSCRIPTION_TIMEOUT_S = 4.0
 """Speech heard, no transcript: after this the caller is asked to say it again."""
 _LAST_TRANSCRIPT_S = 1.0
 """Wait for the words during which the caller hung up; a final takes 0.3 s (Nova-3 p99)."""
-_AWAY_S = 20.0
-"""Silence of both sides after which the caller counts as away."""
 
 
-def build_session(plan: CallPlan, providers: CallProviders, voice_activity: vad.VAD) -> AgentSession[None]:
+def build_session(
+    plan: CallPlan, providers: CallProviders, voice_activity: vad.VAD, *, away_after_s: float
+) -> AgentSession[None]:
     """The voice loop of one call, not started.
 
     Args:
         plan: the call.
         providers: its own provider objects.
         voice_activity: detector shared by all calls of the process (its streams keep their own state).
+        away_after_s: silence of both sides after which the caller counts as away, seconds.
     """
     return AgentSession(
         stt=providers.stt,
@@ -38,7 +39,7 @@ def build_session(plan: CallPlan, providers: CallProviders, voice_activity: vad.
         max_tool_steps=4,
         # telephones and our tests have no echo to learn; a caller may interrupt the first sentence
         aec_warmup_duration=None,
-        user_away_timeout=_AWAY_S,
+        user_away_timeout=away_after_s,
         transcription_timeout=_TRANSCRIPTION_TIMEOUT_S,
         session_close_transcript_timeout=_LAST_TRANSCRIPT_S,
     )

@@ -11,7 +11,13 @@ from livekit import rtc
 from livekit.agents import AgentSession, APIError, tts
 from livekit.agents.voice import SpeechHandle
 
-from edge_agents.audio.phrases import PhraseStore, fallback_apology
+from edge_agents.audio.phrases import (
+    APOLOGY_TEXT,
+    FAREWELL_TEXT,
+    PhraseStore,
+    fallback_apology,
+    fallback_farewell,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -51,12 +57,26 @@ class Speaker:
         )
         return handle, True
 
-    def say_without_provider(self, text: str) -> SpeechHandle:
-        """Say a sentence that must be heard although providers fail: kept audio, or the packaged apology."""
-        frames = self._store.get(text, self._voice_key) or fallback_apology()
-        return self._session.say(
-            text, audio=_stream(frames), allow_interruptions=False, add_to_chat_ctx=False
+    def say_without_provider(self, text: str, *, last_words: bool = False) -> tuple[SpeechHandle, str]:
+        """Say a sentence that must be heard although providers fail. It stands in no history.
+
+        Args:
+            text: said from kept audio; where there is none, a packaged English sentence takes its place.
+            last_words: the packaged sentence says goodbye, and can't be interrupted. Otherwise it asks for
+                patience, and gives way to a caller who speaks.
+
+        Returns:
+            The speech's handle, and the words that are said.
+        """
+        frames = self._store.get(text, self._voice_key)
+        if frames is None and last_words:
+            text, frames = FAREWELL_TEXT, fallback_farewell()
+        elif frames is None:
+            text, frames = APOLOGY_TEXT, fallback_apology()
+        handle = self._session.say(
+            text, audio=_stream(frames), allow_interruptions=not last_words, add_to_chat_ctx=False
         )
+        return handle, text
 
     async def keep(self, texts: Iterable[str]) -> None:
         """Synthesise and keep the sentences that are not kept yet. Failures are logged: it is an aid."""

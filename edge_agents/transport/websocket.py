@@ -258,7 +258,7 @@ class MediaEndpoint:
     Args:
         on_call: carries the call; the socket is closed when it returns.
         secret: signs media tokens.
-        refusal: why no call can be taken now, or None.
+        refusal: why this call can't be taken now, or None.
         clock: monotonic seconds, handed to the transports.
         now: wall clock, UTC, for the tokens.
         patience: how long clients may be silent.
@@ -272,7 +272,7 @@ class MediaEndpoint:
         *,
         on_call: Callable[[WebSocketTransport], Awaitable[None]],
         secret: str,
-        refusal: Callable[[], RefusalReason | None] = lambda: None,
+        refusal: Callable[[MediaClaims], RefusalReason | None] = lambda _claims: None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         patience: Patience = PATIENCE,
@@ -296,7 +296,7 @@ class MediaEndpoint:
             return _problem(401, "unauthorised", "the token is missing, wrong or too old")
         if claims.call_id in self._used:
             return _problem(409, "call_exists", "this call has had its socket")
-        if (reason := self._refusal()) is not None:
+        if (reason := self._refusal(claims)) is not None:
             return _refused(reason)
         socket = web.WebSocketResponse(
             timeout=_CLOSE_TIMEOUT_S,

@@ -29,30 +29,7 @@ def extra_parts(wiring: Wiring) -> Sequence[ExtraPart]:
             "livekit-server is not built",
             hint="Run `make servers SERVERS=livekit` (about 2 minutes, needs Go).",
         )
-    port, tcp_port, udp_port = _free_ports()
-    config = {
-        "port": port,
-        "bind_addresses": ["127.0.0.1"],
-        "rtc": {
-            "tcp_port": tcp_port,
-            "udp_port": udp_port,
-            "use_external_ip": False,
-            "node_ip": "127.0.0.1",
-            "enable_loopback_candidate": True,
-        },
-        "keys": {API_KEY: wiring.media_secret},
-        "logging": {"level": "warn"},
-    }
-    server = ProcessSpec(
-        name="livekit",
-        argv=(str(LIVEKIT.binary),),
-        # by environment, not by argument: command lines can be read by every user of a machine
-        env={"LIVEKIT_CONFIG": json.dumps(config)},
-        announces=False,
-        port=port,
-        health=HealthCheck(path="/"),
-        ready_timeout_s=_START_S,
-    )
+    server = server_spec(wiring.media_secret)
 
     def rooms_env(parts: RunningParts) -> Mapping[str, str]:
         return {
@@ -75,6 +52,38 @@ def extra_parts(wiring: Wiring) -> Sequence[ExtraPart]:
         grace_s=agent.grace_s,
     )
     return (ExtraPart(server), ExtraPart(rooms))
+
+
+def server_spec(secret: str) -> ProcessSpec:
+    """A livekit-server on loopback, on ports that are free now.
+
+    Args:
+        secret: of the API key `API_KEY`; at least 32 bytes.
+    """
+    port, tcp_port, udp_port = _free_ports()
+    config = {
+        "port": port,
+        "bind_addresses": ["127.0.0.1"],
+        "rtc": {
+            "tcp_port": tcp_port,
+            "udp_port": udp_port,
+            "use_external_ip": False,
+            "node_ip": "127.0.0.1",
+            "enable_loopback_candidate": True,
+        },
+        "keys": {API_KEY: secret},
+        "logging": {"level": "warn"},
+    }
+    return ProcessSpec(
+        name="livekit",
+        argv=(str(LIVEKIT.binary),),
+        # by environment, not by argument: command lines can be read by every user of a machine
+        env={"LIVEKIT_CONFIG": json.dumps(config)},
+        announces=False,
+        port=port,
+        health=HealthCheck(path="/"),
+        ready_timeout_s=_START_S,
+    )
 
 
 def _free_ports() -> tuple[int, int, int]:

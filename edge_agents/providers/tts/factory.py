@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, assert_never
 
-from livekit.agents import APIConnectOptions, tts
-from livekit.agents.tts.fallback_adapter import FallbackChunkedStream, FallbackSynthesizeStream
-from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
+from livekit.agents import tts
 
 from edge_agents.providers.clients import ProviderClients
 from edge_agents.providers.meter import UsageMeter
@@ -16,29 +13,11 @@ from edge_agents.providers.tts.azure import azure_tts
 from edge_agents.providers.tts.deepgram import deepgram_tts
 from edge_agents.providers.tts.elevenlabs import elevenlabs_tts
 from edge_agents.providers.tts.metered import MeteredTTS
+from edge_agents.providers.tts.one_pass import OnePassVoices
 from shared.domain.agent import TtsChoice
 
 SAMPLE_RATE_HZ = 24_000
 """All voices are asked for this rate, so that a fallback needs no resampling."""
-
-
-class OnePassVoices(tts.FallbackAdapter):
-    """Voices in order, each tried once for a reply; then the failure is known, and the call apologises.
-
-    The session's own retry would go through all of them again, deadline by deadline, in silence.
-    """
-
-    def synthesize(
-        self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
-    ) -> FallbackChunkedStream:
-        """Speak a whole text."""
-        return super().synthesize(text, conn_options=replace(conn_options, max_retry=0))
-
-    def stream(
-        self, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
-    ) -> FallbackSynthesizeStream:
-        """Speak a text that is still being written."""
-        return super().stream(conn_options=replace(conn_options, max_retry=0))
 
 
 def build_tts(

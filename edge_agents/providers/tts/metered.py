@@ -160,6 +160,9 @@ class _MeteredChunked(tts.ChunkedStream):
             raise
         except APIError as error:
             billed = deadline.met
+            if deadline.met:
+                # the framework would try again all the same, and the caller hear the beginning twice
+                error.retryable = False
             _hide_text(error)
             raise
         finally:

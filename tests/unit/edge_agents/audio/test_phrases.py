@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from livekit import rtc
 
-from edge_agents.audio.phrases import PhraseStore, fallback_apology, frames
+from edge_agents.audio.phrases import PhraseStore, fallback_apology, fallback_farewell, frames
 from edge_agents.audio.speech_edges import Pcm, first_audible_sample, last_audible_sample
 from edge_agents.audio.taps import mono_samples
 from tests.unit.edge_agents.audio.sounds import tone
@@ -103,8 +104,11 @@ def test_leftovers_of_a_writer_that_died_count_and_go(tmp_path: Path) -> None:
     assert [path.suffix for path in files(tmp_path)] == [".wav"]
 
 
-def test_the_apology_is_speech_in_the_package() -> None:
-    pieces = fallback_apology()
+@pytest.mark.parametrize("packaged", [fallback_apology, fallback_farewell])
+def test_the_sentences_of_last_resort_are_speech_in_the_package(
+    packaged: Callable[[], list[rtc.AudioFrame]],
+) -> None:
+    pieces = packaged()
     pcm = joined(pieces)
     assert pieces[0].sample_rate == 16000
     assert 3 < len(pcm) / 16000 < 8

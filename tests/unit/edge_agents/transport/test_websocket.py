@@ -83,7 +83,7 @@ class Client:
 @asynccontextmanager
 async def serving(
     on_call: OnCall,
-    refusal: Callable[[], RefusalReason | None] = lambda: None,
+    refusal: Callable[[MediaClaims], RefusalReason | None] = lambda _claims: None,
     patience: Patience = PATIENCE,
 ) -> AsyncIterator[Client]:
     before = asyncio.all_tasks()
@@ -157,7 +157,7 @@ async def test_a_token_that_is_over_its_time_is_refused() -> None:
 async def test_a_host_that_takes_no_call_says_why_before_the_upgrade(
     reason: RefusalReason, status: int, code: str, retry: str | None
 ) -> None:
-    async with serving(until_gone, refusal=lambda: reason) as client:
+    async with serving(until_gone, refusal=lambda _claims: reason) as client:
         answer = await client.refused(token())
     assert answer[0] == status
     assert answer[1]["code"] == code

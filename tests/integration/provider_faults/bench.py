@@ -1,4 +1,4 @@
-"""A call's providers, built as in production, over the load-model engine. Used by test_provider_faults_*."""
+"""A call's providers, built as in production, over the load-model engine."""
 
 from __future__ import annotations
 
@@ -6,37 +6,36 @@ from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from livekit import rtc
-from livekit.agents import APIConnectOptions, tts
+from livekit.agents import tts
 from pydantic import SecretStr
 
-from edge_agents.providers.call_providers import CallProviders, build_call_providers
+from edge_agents.providers.call_providers import CallProviders, build_call_providers, connect_options
 from edge_agents.providers.clients import ProviderClients
 from edge_agents.providers.timeouts import Deadlines
 from edge_agents.settings import AgentSettings, Endpoint
-from shared.contracts.usage import UsageUnit
 from tests.contract.load_model_process import RATE_HZ, Engine
 from tests.fakes.configs import agent_config, agent_record
 
 QUICK = Deadlines(
-    connect_s=0.8,
-    llm_first_chunk_s=0.8,
-    llm_gap_s=0.8,
-    tts_first_audio_s=0.8,
-    stt_after_speech_s=0.8,
-    close_s=0.8,
+    connect_s=0.6,
+    llm_first_chunk_s=0.6,
+    llm_gap_s=0.6,
+    tts_first_audio_s=0.6,
+    stt_after_speech_s=0.6,
+    close_s=0.6,
 )
 """Long enough for a busy machine's healthy engine, which answers in some 20 ms."""
 
 ILL, WELL = "ill", "well"
 """Names of two endpoints on one engine; the API key is the name, so that faults can be aimed."""
 
-ONE_TRY = APIConnectOptions(max_retry=0, timeout=2)
-TWO_TRIES = APIConnectOptions(max_retry=1, timeout=2, retry_interval=0.01)
+OPTIONS = connect_options(QUICK)
+"""What a session gives its providers."""
 BOUND_S = 6.0
 """More than any deadline and its fallback take; less than the 10 s for which a plugin waits for a dead server."""
 
@@ -78,6 +77,11 @@ class Bench:
     engine: Engine
     clients: ProviderClients
 
+    async def served(self, stage: str, key: str) -> int:
+        """Pieces of work that came in under a key so far, at all vendors."""
+        counters = (await self.engine._call("GET", "counters"))["counters"]
+        return sum(c["work"] for c in counters if (c["stage"], c["key"]) == (stage, key))
+
     @asynccontextmanager
     async def providers(self, deadlines: Deadlines = QUICK, **config: Any) -> AsyncIterator[CallProviders]:
         """The providers of one call with that agent configuration; closed at the end."""
@@ -89,38 +93,12 @@ class Bench:
             await providers.aclose()
 
 
-@asynccontextmanager
-async def bench(engine_url: str) -> AsyncIterator[Bench]:
-    """A bench with the quick profile and no faults."""
-    async with (
-        aiohttp.ClientSession() as session,
-        ProviderClients(settings_for(engine_url), deadlines=QUICK) as clients,
-    ):
-        engine = Engine(engine_url, session)
-        await engine.use_profile()
-        try:
-            yield Bench(engine, clients)
-        finally:
-            await engine.heal()
-
-
-def metered(providers: CallProviders) -> dict[tuple[str, str, str, bool], float]:
-    """(provider, sku, unit, estimated) -> quantity."""
+def metered(providers: CallProviders) -> dict[str, Decimal]:
+    """`provider/sku/unit` -> quantity; estimates are marked with `~`."""
     return {
-        (item.provider, item.sku, item.unit.value, item.estimated): float(item.quantity)
+        f"{item.provider}/{item.sku}/{item.unit.value}{'~' if item.estimated else ''}": item.quantity
         for item in providers.meter.items()
     }
-
-
-def characters(providers: CallProviders, provider: str) -> float:
-    """Characters of a vendor's voices."""
-    return float(
-        sum(
-            item.quantity
-            for item in providers.meter.items()
-            if item.provider == provider and item.unit is UsageUnit.CHARACTER
-        )
-    )
 
 
 def pcm_of(audio: list[tts.SynthesizedAudio]) -> array[int]:

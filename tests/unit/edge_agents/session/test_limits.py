@@ -1,0 +1,121 @@
+"""When a call's limits say to wrap up and to end."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agents.session.limits import LimitAction, LimitDecision, LimitKind, LimitWatch
+from shared.domain.agent import CallLimits
+
+NONE = LimitDecision(LimitAction.NONE)
+
+
+def watch(**limits: object) -> LimitWatch:
+    return LimitWatch(CallLimits.model_validate({"minutes": 10, "turns": 20, "spend_usd": "1.00"} | limits))
+
+
+def observe(
+    limits: LimitWatch, *, elapsed_s: float = 0, turns: int = 0, spend_usd: str = "0"
+) -> LimitDecision:
+    return limits.observe(elapsed_s=elapsed_s, turns=turns, spend_usd=Decimal(spend_usd))
+
+
+def test_a_fresh_call_is_far_from_every_limit() -> None:
+    assert observe(watch()) == NONE
+
+
+@pytest.mark.parametrize(
+    ("just_before", "near", "over", "kind"),
+    [
+        ({"elapsed_s": 554.9}, {"elapsed_s": 555}, {"elapsed_s": 600}, LimitKind.MINUTES),
+        ({"turns": 16}, {"turns": 17}, {"turns": 20}, LimitKind.TURNS),
+        ({"spend_usd": "0.8499999999"}, {"spend_usd": "0.85"}, {"spend_usd": "1.00"}, LimitKind.SPEND),
+    ],
+    ids=["minutes", "turns", "spend"],
+)
+def test_a_limit_is_announced_once_when_near_and_ends_the_call_once_when_reached(
+    just_before: dict[str, object], near: dict[str, object], over: dict[str, object], kind: LimitKind
+) -> None:
+    limits = watch()
+
+    assert observe(limits, **just_before) == NONE  # type: ignore[arg-type]
+    assert observe(limits, **near) == LimitDecision(LimitAction.WRAP_UP, kind)  # type: ignore[arg-type]
+    assert observe(limits, **near) == NONE  # type: ignore[arg-type]
+    assert observe(limits, **over) == LimitDecision(LimitAction.END, kind)  # type: ignore[arg-type]
+    assert observe(limits, **over) == NONE  # type: ignore[arg-type]
+
+
+def test_a_second_limit_that_comes_near_is_not_announced_again() -> None:
+    limits = watch()
+
+    assert observe(limits, turns=17).action is LimitAction.WRAP_UP
+    assert observe(limits, turns=17, elapsed_s=560) == NONE
+
+
+def test_a_limit_that_is_jumped_over_ends_the_call_without_an_announcement() -> None:
+    limits = watch()
+
+    assert observe(limits, elapsed_s=1000).action is LimitAction.END
+    assert observe(limits, turns=17) == NONE
+
+
+def test_a_short_call_is_not_near_its_end_before_half_of_it_is_over() -> None:
+    limits = watch(minutes=1)
+
+    assert observe(limits, elapsed_s=29.9) == NONE
+    assert observe(limits, elapsed_s=30).action is LimitAction.WRAP_UP
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 4, 5])
+def test_a_limit_of_few_turns_is_not_near_before_the_caller_has_said_anything(turns: int) -> None:
+    assert observe(watch(turns=turns), turns=0) == NONE
+
+
+def test_a_limit_of_one_turn_ends_the_call_after_it() -> None:
+    assert observe(watch(turns=1), turns=1).action is LimitAction.END
+
+
+def test_the_limit_of_many_turns_is_near_only_for_the_last_three() -> None:
+    limits = watch(turns=100)
+
+    assert observe(limits, turns=96) == NONE
+    assert observe(limits, turns=97).action is LimitAction.WRAP_UP
+
+
+def test_the_next_look_at_the_clock_is_when_time_can_change_the_decision() -> None:
+    limits = watch()
+
+    assert limits.next_check_s(0) == 555
+    assert limits.next_check_s(555) == 45
+    assert limits.next_check_s(599.95) == pytest.approx(0.1)
+    assert limits.next_check_s(700) == 60
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 40_000),
+            st.integers(0, 120),
+            st.decimals(0, 3, allow_nan=False, allow_infinity=False),
+        ),
+        max_size=30,
+    )
+)
+def test_however_a_call_goes_it_is_wrapped_up_at_most_once_and_ended_at_most_once_in_that_order(
+    course: list[tuple[float, int, Decimal]],
+) -> None:
+    limits = LimitWatch(CallLimits())
+
+    actions = [limits.observe(elapsed_s=s, turns=n, spend_usd=usd).action for s, n, usd in course]
+    said = [action for action in actions if action is not LimitAction.NONE]
+
+    assert said in (
+        [],
+        [LimitAction.WRAP_UP],
+        [LimitAction.END],
+        [LimitAction.WRAP_UP, LimitAction.END],
+    )
