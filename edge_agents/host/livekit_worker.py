@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
 import os
 import socket
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, Final
 
 import structlog
+from livekit import rtc
 from livekit.agents import AgentServer, AutoSubscribe, JobContext, JobExecutorType, JobProcess, JobRequest
+from livekit.agents.ipc.log_queue import LogQueueHandler
 from pydantic import ValidationError
 
 from edge_agents.bootstrap import agent_runtime
@@ -25,9 +29,21 @@ from shared.telemetry import configure_logging
 
 log = structlog.get_logger(__name__)
 
-_IDLE_PROCESSES = 2
-_PROCESS_START_S = 60.0
+_IDLE_PROCESSES: Final = 2
+_PROCESS_START_S: Final = 60.0
 """Loading the voice libraries takes up to 10 s on a busy small machine."""
+_ASSIGNMENT_S: Final = 10.0
+"""An accepted job that is not there by then was given to nobody; the server decides within 7.5 s (livekit-agents)."""
+
+
+_PRELOADED: Final = (
+    "edge_agents.host.livekit_worker",
+    # imported at first use otherwise: 100-150 ms on the loop, in the middle of every call's first sentence
+    "anyio._backends._asyncio",
+    "openai.resources.chat.completions",
+    "openai.resources.models",
+)
+"""Modules that the fork server loads once for all job processes."""
 
 
 class DispatchMetadata(FrozenModel):
@@ -49,6 +65,37 @@ class DispatchMetadata(FrozenModel):
         }
 
 
+class JobSlots:
+    """Counts jobs from the moment they are accepted: their processes run a second or so later, and a burst of offers
+    must not slip through in between.
+
+    Args:
+        most: jobs at once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._promised: dict[str, float] = {}
+
+    def take(self, job_id: str, *, running: Collection[str], now_s: float) -> bool:
+        """Promise a slot to a job; False when none is free.
+
+        Args:
+            job_id: the job.
+            running: ids of the jobs that run.
+            now_s: monotonic seconds.
+        """
+        self._promised = {
+            promised: until_s
+            for promised, until_s in self._promised.items()
+            if promised not in running and until_s > now_s
+        }
+        if len(running) + len(self._promised) >= self._most:
+            return False
+        self._promised[job_id] = now_s + _ASSIGNMENT_S
+        return True
+
+
 def run_worker(settings: AgentSettings) -> None:
     """Run the worker until SIGTERM (drain) or SIGINT."""
     # end-of-turn weights take 250 MB in every process; only tenants that choose the model need them
@@ -66,6 +113,7 @@ async def _serve(settings: AgentSettings) -> None:
         load_fnc=lambda worker: len(worker.active_jobs) / settings.max_calls,
         load_threshold=math.inf,
         num_idle_processes=_IDLE_PROCESSES,
+        preload_modules=list(_PRELOADED),
         initialize_process_timeout=_PROCESS_START_S,
         drain_timeout=int(settings.drain_timeout_s),
         ws_url=settings.livekit_url,
@@ -76,8 +124,10 @@ async def _serve(settings: AgentSettings) -> None:
         log_level=settings.log_level,
     )
 
+    slots = JobSlots(settings.max_calls)
+
     async def on_request(request: JobRequest) -> None:
-        await _answer_offer(request, busy=len(server.active_jobs) >= settings.max_calls)
+        await answer_offer(request, slots, running={active.job.id for active in server.active_jobs})
 
     server.rtc_session(answer_room, agent_name=AGENT_NAME, on_request=on_request)
     stop = StopSignals()
@@ -100,6 +150,10 @@ async def _serve(settings: AgentSettings) -> None:
 
 def prewarm(_process: JobProcess) -> None:
     """Runs once in every job process, before it has a call."""
+    # It would send every record to the worker as text, where what was said can't be told from the template any more.
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, LogQueueHandler)]:
+        root.removeHandler(handler)
     settings = AgentSettings()
     configure_logging("agent", level=settings.log_level, json=settings.log_json)
 
@@ -116,7 +170,7 @@ async def answer_room(job: JobContext) -> None:
 
         transport = LiveKitRoomTransport(job.room, attributes=metadata.attributes(), leave=leave)
         try:
-            _check_participants(job, metadata)
+            check_participants(job.room.remote_participants.values(), metadata)
             await runtime.desk.take(transport)
         except CallRefusedError:
             await transport.aclose(EndReason.REFUSED)
@@ -138,24 +192,34 @@ def parse_metadata(text: str) -> DispatchMetadata:
         raise InvalidInputError("the room's dispatch metadata is malformed") from None
 
 
-async def _answer_offer(request: JobRequest, *, busy: bool) -> None:
-    """Accept or reject; must not block: a drain that begins meanwhile would never start (agents #6724)."""
+async def answer_offer(request: JobRequest, slots: JobSlots, *, running: Collection[str]) -> None:
+    """Accept or reject; must not block: a drain that begins meanwhile would never start (agents #6724).
+
+    Args:
+        request: the offer.
+        slots: of this worker.
+        running: ids of its jobs.
+    """
     try:
         metadata = parse_metadata(request.job.metadata)
     except InvalidInputError:
         log.warning("offer_rejected", reason="metadata")
         await request.reject()
         return
-    if busy:
+    if not slots.take(request.id, running=running, now_s=asyncio.get_running_loop().time()):
         log.warning("offer_rejected", reason="at_capacity", tenant_id=metadata.tenant_id)
-        await request.reject(terminate=False)
+        await request.reject(terminate=False)  # another worker may have room
         return
     await request.accept(name="Agent", identity=f"agent-{metadata.call_id}", attributes=metadata.attributes())
 
 
-def _check_participants(job: JobContext, metadata: DispatchMetadata) -> None:
-    """A participant that carries another tenant's signed attributes has no business in this room."""
-    for participant in job.room.remote_participants.values():
+def check_participants(participants: Iterable[rtc.RemoteParticipant], metadata: DispatchMetadata) -> None:
+    """A participant that carries another tenant's signed attributes has no business in this room.
+
+    Raises:
+        InvalidInputError: there is one.
+    """
+    for participant in participants:
         claimed = participant.attributes.get(Attribute.TENANT_ID, metadata.tenant_id)
         if claimed != metadata.tenant_id:
             raise InvalidInputError("participant and dispatch belong to different tenants")

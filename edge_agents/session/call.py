@@ -34,8 +34,12 @@ from shared.ids import IdKind, new_id
 log = structlog.get_logger(__name__)
 
 _SNAPSHOT_EVERY_S = 10.0
-_CLOSE_TIMEOUT_S = 8.0
+_CLOSE_TIMEOUT_S = 6.0
 """Closing the session may hang when the caller leaves in mid-speech (livekit/agents #5497)."""
+_SECOND_CLOSE_TIMEOUT_S = 2.0
+"""What a close that was cut left open is closed by another one; it would live as long as the process."""
+_TOOL_GRACE_S = 2.0
+"""Tools get so long to finish when the caller has gone: what they did should be on record."""
 _LAST_WORDS_TIMEOUT_S = 12.0
 """Longest wait for a goodbye to be heard."""
 
@@ -222,7 +226,10 @@ class Call:
         if self._ending:
             return
         decision = self._limits.observe(
-            elapsed_s=self._elapsed_s(), turns=self._turns.exchanges, spend_usd=self._spend_usd()
+            elapsed_s=self._elapsed_s(),
+            turns=self._turns.exchanges,
+            spend_usd=self._spend_usd(),
+            tool_calls=self._tools.used,
         )
         if decision.action is LimitAction.WRAP_UP:
             log.info("limit_near", limit=decision.kind)
@@ -303,8 +310,7 @@ class Call:
                     voice_failed = not handle.chat_items and not handle.interrupted
                 if voice_failed:
                     handle, words = self._speaker.say_without_provider(text, last_words=True)
-                    await handle
-                    self._listener.said_outside_history(words)
+                    await self._listener.outside_history(handle, words)
         except (TimeoutError, RuntimeError):
             log.warning("last_words_not_heard", reason=reason.value)
         finally:
@@ -321,7 +327,10 @@ class Call:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._bounded(self._session.aclose(), "session_close")
+        tools = asyncio.create_task(self._tools.finish(_TOOL_GRACE_S), name="call.tools_finish")
+        if not await self._bounded(self._session.aclose(), "session_close"):
+            await self._bounded(self._session.aclose(), "session_close", _SECOND_CLOSE_TIMEOUT_S)
+        await tools
         self._turns.close()
         await self._bounded(self._providers.aclose(), "providers_close")
         ended_at = self._host.clock.now()
@@ -337,14 +346,18 @@ class Call:
         )
         await self._bounded(self._transport.aclose(reason), "transport_close")
 
-    async def _bounded(self, closing: Coroutine[Any, Any, None], what: str) -> None:
+    async def _bounded(
+        self, closing: Coroutine[Any, Any, None], what: str, timeout_s: float = _CLOSE_TIMEOUT_S
+    ) -> bool:
         try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 await closing
         except TimeoutError:
             log.error("close_timed_out", what=what)
+            return False
         except Exception:
             log.exception("close_failed", what=what)
+        return True
 
     def _elapsed_s(self) -> float:
         return self._host.clock.monotonic_s() - self._began_s

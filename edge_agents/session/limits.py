@@ -45,7 +45,8 @@ class LimitDecision:
 class LimitWatch:
     """Watches one call's limits. Each of wrap-up and end is decided at most once.
 
-    The tool-call limit ends no call: the tool runner refuses further calls by itself (tools.py).
+    Used-up tool calls are told of, but end no call: the tool runner refuses further ones by itself (tools.py),
+    and the agent can still talk.
     """
 
     def __init__(self, limits: CallLimits) -> None:
@@ -53,13 +54,16 @@ class LimitWatch:
         self._wrapped_up = False
         self._ended = False
 
-    def observe(self, *, elapsed_s: float, turns: int, spend_usd: Decimal) -> LimitDecision:
+    def observe(
+        self, *, elapsed_s: float, turns: int, spend_usd: Decimal, tool_calls: int = 0
+    ) -> LimitDecision:
         """Decide.
 
         Args:
             elapsed_s: seconds since the call started.
             turns: turns of the caller so far.
             spend_usd: vendor cost so far.
+            tool_calls: tool calls so far, all tools together.
         """
         total_s = self._limits.minutes * 60
         over = {
@@ -70,6 +74,7 @@ class LimitWatch:
         near = {
             LimitKind.MINUTES: elapsed_s >= max(total_s - NEAR_MINUTES_S, total_s / 2),
             LimitKind.TURNS: turns >= max(int(self._limits.turns * NEAR), self._limits.turns - 3, 1),
+            LimitKind.TOOL_CALLS: 0 < self._limits.tool_calls <= tool_calls,
             LimitKind.SPEND: spend_usd >= self._limits.spend_usd * NEAR,
         }
         if not self._ended and (kind := _first(over)):

@@ -28,7 +28,7 @@ from livekit.agents.voice.events import UserTranscriptionTimeoutEvent
 from edge_agents.audio.latency import LatencyProbe
 from edge_agents.providers.call_providers import CallProviders
 from edge_agents.session.failures import FailureAction, FailureWatch, Stage
-from edge_agents.session.turns import ToolCall, TurnAssembler
+from edge_agents.session.turns import ToolCall, TurnAssembler, heard_part
 from shared.contracts.turns import TurnKind
 from shared.errors import ToolArgumentsError, ToolNotAllowedError
 
@@ -126,9 +126,13 @@ class SessionListener:
         """The sentence that will be said is kept audio."""
         self._kept.add(text)
 
-    def said_outside_history(self, text: str, *, interrupted: bool = False) -> None:
-        """A sentence from kept audio that the history does not hold was played."""
-        self._agent_said(text, interrupted=interrupted, report={}, from_cache=True)
+    async def outside_history(self, handle: SpeechHandle, text: str) -> None:
+        """Wait for a sentence from kept audio that the history does not hold. Cut or cancelled, it counts too."""
+        try:
+            await handle
+        finally:
+            cut = handle.interrupted or not handle.done()
+            self._agent_said(text, interrupted=cut, report={}, from_cache=True)
 
     def sentence_over(self, handle: SpeechHandle, *, kept_audio: bool) -> bool:
         """A fixed sentence that the history holds is over.
@@ -163,16 +167,22 @@ class SessionListener:
             text = item.text_content or ""
             kept = text in self._kept
             self._kept.discard(text)
-            self._agent_said(text, interrupted=item.interrupted, report=dict(item.metrics), from_cache=kept)
+            heard = self._agent_said(
+                text, interrupted=item.interrupted, report=dict(item.metrics), from_cache=kept
+            )
+            if heard != text:
+                item.content = [heard]  # the model must not believe that the caller heard the rest
 
-    def _agent_said(self, text: str, *, interrupted: bool, report: dict[str, Any], from_cache: bool) -> None:
+    def _agent_said(self, text: str, *, interrupted: bool, report: dict[str, Any], from_cache: bool) -> str:
+        """Pass a piece of speech on; returns what the caller heard of it."""
         kind = TurnKind.AGENT_ONLY if self._greeted else TurnKind.GREETING
         reading = self._probe.take_reading(self._now_s())
         if not self._greeted:
             self._greeted = True
             self._on_greeted(reading.first_audible_sent_s)
+        heard = heard_part(text, reading.sent_s) if interrupted else text
         self._turns.agent_said(
-            text,
+            heard,
             interrupted=interrupted,
             llm_first_token_s=report.get("llm_node_ttft"),
             tts_first_byte_s=report.get("tts_node_ttfb"),
@@ -180,6 +190,7 @@ class SessionListener:
             kind_if_alone=kind,
             from_cache=from_cache,
         )
+        return heard
 
     def _agent_state(self, event: AgentStateChangedEvent) -> None:
         if event.new_state == "listening":

@@ -66,8 +66,7 @@ class Recovery:
             return
         try:
             handle, words = self._speaker.say_without_provider(self._apology)
-            await handle
-            self._listener.said_outside_history(words, interrupted=handle.interrupted)
+            await self._listener.outside_history(handle, words)
             if not handle.interrupted and not self._over():
                 self._try_again(self._stage)
         finally:
@@ -86,7 +85,5 @@ class Recovery:
         last = next(messages, None)
         if last is None or last.role != "assistant":
             self._session.generate_reply()
-        elif stage is Stage.TTS and last.interrupted and last.text_content:
-            self._say(last.text_content)
-        else:
+        else:  # its end was never said, or never heard
             self._session.generate_reply(instructions=_CUT_OFF)

@@ -63,6 +63,12 @@ class ToolBox:
         self._end_call = end_call
         self._transfer = transfer
         self._used = 0
+        self._running: set[asyncio.Task[str]] = set()
+
+    @property
+    def used(self) -> int:
+        """Tool calls so far that count against the limit."""
+        return self._used
 
     def tools(self) -> list[llm.Tool | llm.Toolset]:
         """The tools as the voice loop takes them."""
@@ -100,6 +106,17 @@ class ToolBox:
         if response.status >= 500 or response.status in (401, 403, 404, 429):
             raise ToolError("the tool's server answered with an error", status=response.status)
         return text
+
+    async def finish(self, grace_s: float) -> None:
+        """Let tools that still run come to their end, then break them off; they are recorded either way.
+
+        Args:
+            grace_s: a request that was sent gets so long to be answered.
+        """
+        if self._running:
+            _, late = await asyncio.wait(set(self._running), timeout=grace_s)
+            for task in late:
+                task.cancel()
 
     def _http_tool(self, tool: HttpTool) -> llm.Tool:
         async def run(raw_arguments: dict[str, object], context: RunContext[None]) -> str:
@@ -174,7 +191,7 @@ class ToolBox:
         result: str | None = None
         try:
             self._use(name)
-            result = await action()
+            result = await self._run(action)
         except ParleyError as error:
             error_code = error.code
             raise llm.ToolError(_for_the_model(error)) from None
@@ -197,6 +214,15 @@ class ToolBox:
                     duration_ms=round((self._clock.monotonic_s() - began) * 1000, 1),
                 )
             )
+
+    async def _run(self, action: Callable[[], Awaitable[str]]) -> str:
+        async def awaited() -> str:
+            return await action()
+
+        task = asyncio.create_task(awaited(), name="call.tool")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await task
 
     def _use(self, name: str) -> None:
         if self._used >= self._config.limits.tool_calls and name not in BUILT_IN_TOOLS:

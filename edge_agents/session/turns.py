@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from edge_agents.audio.latency import ReplyReading
 from shared.contracts.turns import Stages, TurnKind
 
+_CHARS_PER_S = 15
+
 
 @dataclass(frozen=True)
 class ToolCall:
@@ -162,6 +164,23 @@ class TurnAssembler:
         self._open = _OpenTurn(self._new_turn_id(), kind, error_codes=self._pending_errors)
         self._pending_errors = []
         return self._open
+
+
+def heard_part(text: str, sent_s: float) -> str:
+    """What the caller heard of a reply that was cut, by how much of its audio was sent.
+
+    An estimate to the word: voices speak about 14 characters a second (826 a minute, docs/references.md); rounded
+    up, so that a word that was begun counts as said.
+
+    Args:
+        text: the whole reply.
+        sent_s: seconds of its audio that were sent.
+    """
+    length = round(sent_s * _CHARS_PER_S)
+    if length >= len(text):
+        return text
+    end = text.find(" ", length)
+    return text if end < 0 else text[:end]
 
 
 def _put_ms(stages: dict[str, float], name: str, seconds: float | None) -> None:

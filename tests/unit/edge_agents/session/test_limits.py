@@ -119,3 +119,14 @@ def test_however_a_call_goes_it_is_wrapped_up_at_most_once_and_ended_at_most_onc
         [LimitAction.END],
         [LimitAction.WRAP_UP, LimitAction.END],
     )
+
+
+def test_used_up_tool_calls_are_told_of_once_and_end_no_call() -> None:
+    limits = LimitWatch(CallLimits(tool_calls=2))
+
+    def decide(tool_calls: int) -> LimitDecision:
+        return limits.observe(elapsed_s=0, turns=1, spend_usd=Decimal(0), tool_calls=tool_calls)
+
+    assert decide(1) == NONE
+    assert decide(2) == LimitDecision(LimitAction.WRAP_UP, LimitKind.TOOL_CALLS)
+    assert decide(3) == NONE

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agents.audio.latency import ReplyReading
-from edge_agents.session.turns import FinishedTurn, ToolCall, TurnAssembler
+from edge_agents.session.turns import FinishedTurn, ToolCall, TurnAssembler, heard_part
 from shared.contracts.turns import Stages, TurnKind
 
 TOOL = ToolCall(name="book", arguments={"day": "friday"}, result="ok", error_code=None, duration_ms=12.0)
@@ -311,3 +311,12 @@ def test_in_any_order_nothing_said_is_lost_or_told_twice(events: list[str]) -> N
     for turn in turns:
         assert (turn.kind is TurnKind.EXCHANGE) == bool(turn.caller_text)
         assert turn.barge_in_stop_ms is None or turn.interrupted
+
+
+def test_a_cut_reply_holds_what_was_heard_to_the_word() -> None:
+    text = "We make six kinds of pizza. The margherita has tomato and fresh basil."
+
+    assert heard_part(text, 0.9) == "We make six kinds"
+    assert heard_part(text, 0.0) == "We"
+    assert heard_part(text, 60.0) == text
+    assert heard_part("", 1.0) == ""
