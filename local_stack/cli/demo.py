@@ -10,7 +10,8 @@ import typer
 
 def demo(
     seed: Annotated[
-        int, typer.Option(help="What the callers say: another number gives other names, days, times and words.")
+        int,
+        typer.Option(help="What the callers say: another number gives other names, days, times and words."),
     ] = 1,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where recordings, transcripts and the report go.")
