@@ -156,7 +156,10 @@ class SpeakSocket:
     async def _clear(self) -> None:
         await self._hush()
         while not self._waiting.empty():
-            self._waiting.get_nowait()
+            # a Clear may overtake a segment whose speaking has not begun
+            unspoken = self._waiting.get_nowait()
+            if unspoken is not None and unspoken.draw is not None:
+                unspoken.draw.cancelled = True
         self._segment = None
         self._voice = asyncio.create_task(self._speak_all())
         await self._ws.send_str(json.dumps({"type": "Cleared", "sequence_id": self._flushed}))
