@@ -105,6 +105,9 @@ class TappedOutput(io.AudioOutput):
         self, *, playback_position: float, interrupted: bool, synchronized_transcript: str | None = None
     ) -> None:
         """Called by the next output."""
+        if interrupted:
+            # nobody need have cleared it: the output drops what a caller who has gone will not hear
+            self._probe.cleared(self._clock())
         self._probe.segment_finished(self._clock())
         # a capture may be cancelled below before it was counted here
         if self._pending_playback_count:

@@ -150,12 +150,20 @@ async def _serve(settings: AgentSettings) -> None:
 
 def prewarm(_process: JobProcess) -> None:
     """Runs once in every job process, before it has a call."""
-    # It would send every record to the worker as text, where what was said can't be told from the template any more.
+    settings = AgentSettings()
+    configure_logging("agent", level=settings.log_level, json=settings.log_json)
+    drop_log_forwarding()
+
+
+def drop_log_forwarding() -> None:
+    """Keep livekit-agents from sending this process's records to the worker.
+
+    They would go as text, in which what was said can't be told from the template any more (shared/telemetry.py);
+    and each would be written twice.
+    """
     root = logging.getLogger()
     for handler in [one for one in root.handlers if isinstance(one, LogQueueHandler)]:
         root.removeHandler(handler)
-    settings = AgentSettings()
-    configure_logging("agent", level=settings.log_level, json=settings.log_json)
 
 
 async def answer_room(job: JobContext) -> None:

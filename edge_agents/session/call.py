@@ -246,13 +246,14 @@ class Call:
 
     async def _fit_context(self) -> None:
         agent = self._session.current_agent
-        older = context.items_to_summarise(agent.chat_ctx, self._config.limits.context_tokens)
+        budget_tokens = self._config.limits.context_tokens
+        older = context.items_to_summarise(agent.chat_ctx, budget_tokens)
         if not older:
             return
         self._summarising = True
         try:
             with background_requests():
-                summary = await context.summarise(self._providers.llm, older)
+                summary = await context.summarise(self._providers.llm, older, budget_tokens)
             await agent.update_chat_ctx(context.with_summary(agent.chat_ctx, older, summary))
             log.info("context_summarised", items=len(older), chars=len(summary))
         except APIError:

@@ -22,6 +22,8 @@ _CHARS_PER_TOKEN = 4
 _TOKENS_PER_ITEM = 4
 _SUMMARY_TOKENS = 1_000
 """Largest summary asked for: more than a spoken reply may have."""
+_SUMMARY = 0.25
+"""Share of the budget that it may have: together with what is kept it must stay clear of the next summary."""
 _TOOL_MAY_TAKE_TURNS = 2
 """A tool call without a result that so many messages of the caller came after was given up."""
 
@@ -128,13 +130,20 @@ def with_summary(chat_ctx: llm.ChatContext, older: list[llm.ChatItem], summary: 
     return llm.ChatContext([*prefix, note, *rest])
 
 
-async def summarise(model: llm.LLM[object], older: list[llm.ChatItem]) -> str:
+async def summarise(
+    model: llm.LLM[object], older: list[llm.ChatItem], budget_tokens: int = round(_SUMMARY_TOKENS / _SUMMARY)
+) -> str:
     """Ask the model for a summary.
+
+    Args:
+        model: the call's own.
+        older: what to summarise.
+        budget_tokens: of the whole history; the summary gets a share of it.
 
     Raises:
         livekit.agents.APIError: the model failed; the history stays as it is and a later turn tries again.
     """
-    limit = {"max_completion_tokens": _SUMMARY_TOKENS}
+    limit = {"max_completion_tokens": min(_SUMMARY_TOKENS, int(budget_tokens * _SUMMARY))}
     async with model.chat(chat_ctx=summary_request(older), tools=[], extra_kwargs=limit) as stream:
         deltas = [chunk.delta async for chunk in stream if chunk.delta is not None]
     summary = "".join(delta.content or "" for delta in deltas).strip()

@@ -180,6 +180,8 @@ class SessionListener:
         if not self._greeted:
             self._greeted = True
             self._on_greeted(reading.first_audible_sent_s)
+        # a caller who hangs up interrupts nothing, and hears no more all the same
+        interrupted = interrupted or reading.cut
         heard = heard_part(text, reading.sent_s) if interrupted else text
         self._turns.agent_said(
             heard,
@@ -213,7 +215,9 @@ class SessionListener:
         if handle.interrupted:
             return
         messages = [item for item in handle.chat_items if isinstance(item, llm.ChatMessage)]
-        if handle.exception() is not None:
+        if handle.exception() is not None or (
+            not messages and not self._voice_failed and _owes_reply(handle)
+        ):
             self._failed(Stage.LLM, recoverable=False)
         elif self._voice_failed and (not messages or messages[-1].interrupted):
             self._voice_failed = False
@@ -255,6 +259,12 @@ class SessionListener:
 
     def _closed(self, _event: CloseEvent) -> None:
         self._on_closed()
+
+
+def _owes_reply(handle: SpeechHandle) -> bool:
+    """Whether a speech without a word should have had some: all but one that a tool has ended."""
+    outputs = [item for item in handle.chat_items if isinstance(item, llm.FunctionCallOutput)]
+    return not outputs or outputs[-1].reply_required
 
 
 def _never_run(call: llm.FunctionCall, tool_names: frozenset[str]) -> ToolCall:

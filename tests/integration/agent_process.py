@@ -252,10 +252,22 @@ class Agent:
         ):
             return response.status, await response.json()
 
+    async def knock(self, tenant: Publication, call_id: str) -> tuple[int, dict[str, Any], str | None]:
+        """Ask for a call that is refused before the upgrade; status, body and Retry-After of the answer."""
+        upgrade = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        url = self.url(tenant, call_id).replace("ws://", "http://")
+        async with aiohttp.ClientSession() as http, http.get(url, headers=upgrade) as response:
+            return response.status, await response.json(), response.headers.get("Retry-After")
+
     @asynccontextmanager
-    async def line(self, tenant: Publication) -> AsyncIterator[Line]:
+    async def line(self, tenant: Publication, call_id: str = "") -> AsyncIterator[Line]:
         """A call that the test leads itself; still open at the end, it is hung up."""
-        call_id = new_id(IdKind.CALL)
+        call_id = call_id or new_id(IdKind.CALL)
         async with aiohttp.ClientSession() as http:
             line = Line(call_id, WebSocketMedia(self.url(tenant, call_id), http=http))
             await line.dial()

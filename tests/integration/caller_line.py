@@ -79,6 +79,15 @@ class Line:
 
         await until(begun, timeout_s)
 
+    async def has_heard(self, seconds: float, timeout_s: float = 20.0) -> None:
+        """Wait until the agent has spoken for so long, all in all."""
+
+        async def heard() -> bool:
+            stretches = self.timeline.agent.stretches
+            return sum(one.end - one.start for one in stretches) >= seconds * CALLER_RATE_HZ
+
+        await until(heard, timeout_s)
+
     async def hears_out(self, quiet_s: float = 0.8, timeout_s: float = 20.0) -> None:
         """Wait until the agent has said something, and nothing more for a while."""
 

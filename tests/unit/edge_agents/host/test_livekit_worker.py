@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from livekit.agents import JobRequest
+from livekit.agents.ipc.log_queue import LogQueueHandler
+from livekit.agents.job import JobAcceptArguments
+from livekit.protocol import agent as agent_protocol
+
+from edge_agents.host.livekit_worker import (
+    DispatchMetadata,
+    JobSlots,
+    answer_offer,
+    check_participants,
+    drop_log_forwarding,
+    parse_metadata,
+)
+from shared.errors import InvalidInputError
+from shared.names import Attribute
+from tests.fakes.livekit_room import FakeParticipant
+
+METADATA = DispatchMetadata(tenant_id="ten_1", agent_id="agt_1", call_id="call_1")
+MALFORMED = [
+    "",
+    "hello",
+    "[]",
+    "null",
+    "{}",
+    "[" * 100_000,
+    '{"tenant_id": "ten_1"}',
+    '{"tenant_id": 7, "agent_id": "agt_1", "call_id": "call_1"}',
+    json.dumps({**METADATA.model_dump(), "api_key": "x"}),
+]
+
+
+class Offer:
+    """An offer of the media server, and the answer it got."""
+
+    def __init__(self, metadata: str, job_id: str = "AJ_1") -> None:
+        self.accepted: JobAcceptArguments | None = None
+        self.rejected: bool | None = None
+        """Whether the job is given up for all workers; None when it was not rejected."""
+        self.request = JobRequest(
+            job=agent_protocol.Job(id=job_id, metadata=metadata),
+            on_reject=self._reject,
+            on_accept=self._accept,
+        )
+
+    async def _reject(self, terminate: bool) -> None:
+        self.rejected = terminate
+
+    async def _accept(self, arguments: JobAcceptArguments) -> None:
+        self.accepted = arguments
+
+
+@pytest.mark.parametrize("text", MALFORMED, ids=range(len(MALFORMED)))
+async def test_an_offer_with_malformed_metadata_is_rejected_for_good(text: str) -> None:
+    with pytest.raises(InvalidInputError):
+        parse_metadata(text)
+    offer = Offer(text)
+    await answer_offer(offer.request, JobSlots(1), running=())
+    assert offer.rejected is True
+    assert offer.accepted is None
+
+
+async def test_an_accepted_offer_signs_whose_call_it_is() -> None:
+    offer = Offer(METADATA.model_dump_json())
+    await answer_offer(offer.request, JobSlots(1), running=())
+    assert offer.accepted is not None
+    assert offer.accepted.identity == "agent-call_1"
+    assert offer.accepted.attributes == {
+        Attribute.TENANT_ID: "ten_1",
+        Attribute.AGENT_ID: "agt_1",
+        Attribute.CALL_ID: "call_1",
+    }
+
+
+async def test_a_full_worker_leaves_the_job_to_another() -> None:
+    offer = Offer(METADATA.model_dump_json())
+    await answer_offer(offer.request, JobSlots(1), running={"AJ_0"})
+    assert offer.rejected is False
+    assert offer.accepted is None
+
+
+def test_a_burst_does_not_slip_through_before_its_jobs_run() -> None:
+    slots = JobSlots(2)
+    assert [slots.take(f"AJ_{n}", running=(), now_s=100.0) for n in range(3)] == [True, True, False]
+
+
+def test_a_job_that_runs_is_counted_once() -> None:
+    slots = JobSlots(2)
+    slots.take("AJ_1", running=(), now_s=100.0)
+    assert slots.take("AJ_2", running={"AJ_1"}, now_s=101.0)
+
+
+def test_a_slot_whose_job_never_came_is_free_again() -> None:
+    slots = JobSlots(1)
+    slots.take("AJ_1", running=(), now_s=100.0)
+    assert not slots.take("AJ_2", running=(), now_s=109.0)
+    assert slots.take("AJ_2", running=(), now_s=110.0)
+
+
+def test_a_participant_of_another_tenant_is_refused() -> None:
+    ours = FakeParticipant("caller", METADATA.attributes())
+    plain = FakeParticipant("recorder")
+    other = FakeParticipant("stranger", {Attribute.TENANT_ID: "ten_2"})
+    participants: list[Any] = [ours, plain]
+    check_participants(participants, METADATA)
+    with pytest.raises(InvalidInputError):
+        check_participants([*participants, other], METADATA)
+
+
+@pytest.fixture
+def root_handlers() -> Iterator[list[logging.Handler]]:
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield root.handlers
+    root.handlers[:] = before
+
+
+def test_a_job_sends_no_formatted_records_to_the_worker(root_handlers: list[logging.Handler]) -> None:
+    forwarding = LogQueueHandler.__new__(LogQueueHandler)  # its thread is not needed
+    logging.Handler.__init__(forwarding)
+    root_handlers.append(forwarding)
+    others = [handler for handler in root_handlers if handler is not forwarding]
+    drop_log_forwarding()
+    assert root_handlers == others
