@@ -75,9 +75,9 @@ class Recovery:
     def _try_again(self, stage: Stage) -> None:
         if stage is Stage.STT:
             return  # the voice loop connects anew by itself, and what was said meanwhile is heard first
-        if self._unheard is not None:
-            text, self._unheard = self._unheard, None
-            self._say(text)
+        unheard, self._unheard = self._unheard, None
+        if stage is Stage.TTS and unheard is not None:
+            self._say(unheard)
             return
         messages = (
             item for item in reversed(self._session.history.items) if isinstance(item, llm.ChatMessage)

@@ -111,20 +111,20 @@ def _run(command: list[str], *, cwd: Path, progress: Progress) -> None:
     """Run a build; show its lines as progress."""
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod -trimpath"}
     environment.pop("GONOSUMDB", None)
-    process = subprocess.Popen(
+    tail: list[str] = []
+    with subprocess.Popen(
         command,
         cwd=cwd,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    tail: list[str] = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        text = line.strip()
-        tail = [*tail[-4:], text]
-        if text.startswith("go: downloading"):
-            progress(text)
-    if process.wait() != 0:
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            text = line.strip()
+            tail = [*tail[-4:], text]
+            if text.startswith("go: downloading"):
+                progress(text)
+    if process.returncode != 0:
         raise StackError("the build failed: " + " | ".join(tail), hint="is the Go module proxy reachable?")

@@ -28,6 +28,7 @@ from shared.contracts.usage import UsageRecord, UsageUnit
 from shared.domain.call import EndReason
 from shared.ids import IdKind, new_id
 from shared.names import Attribute
+from tests.fakes.text_transport import TextTransport
 from tests.integration.agent_process import (
     AgentHere,
     Publication,
@@ -39,7 +40,6 @@ from tests.integration.agent_process import (
 )
 from tests.integration.call_books import Books
 from tests.integration.caller_line import until
-from tests.integration.text_transport import TextTransport
 
 BUDGET_TOKENS = 500
 NAME = "Hannah Miller"
