@@ -40,8 +40,9 @@ format: setup-dev ## Put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup-test ## Measure latency against stock livekit-agents -> bench-out/
+bench: setup-test ## Measure latency against stock livekit-agents, and publishing -> bench-out/
 	@$(BIN)/python -m tests.bench.latency
+	@$(BIN)/python -m tests.bench.publishing
 
 servers: setup ## Build real servers into the user's cache (SERVERS="livekit")
 	@$(BIN)/parley servers $(SERVERS)

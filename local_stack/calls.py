@@ -15,6 +15,7 @@ from local_stack.agents import read_agents
 from local_stack.callers.caller import CallerReport, SyntheticCaller
 from local_stack.callers.media import CallerMedia
 from local_stack.callers.script import Manners, Utterance
+from local_stack.private_files import make_private_folder, write_private
 from local_stack.reporting.call_report import CallerTurn, CallReport, build_call_report, is_complete
 from local_stack.reporting.html import Recording, call_page
 from local_stack.state import RunningStack
@@ -118,7 +119,6 @@ class CallDirectory:
 
     def _media(self, kind: str, record: AgentRecord, call_id: str) -> CallerMedia:
         tenant_id, agent_id = record.tenant.tenant_id, record.version.agent_id
-        secret = self._stack.media_secret.get_secret_value()
         if kind == "livekit":
             # imported here: WebSocket calls need no libwebrtc
             from edge_agents.host.livekit_worker import DispatchMetadata  # noqa: PLC0415
@@ -126,6 +126,7 @@ class CallDirectory:
             from local_stack.livekit.part import API_KEY  # noqa: PLC0415
 
             metadata = DispatchMetadata(tenant_id=tenant_id, agent_id=agent_id, call_id=call_id)
+            secret = self._stack.livekit_secret.get_secret_value()
             token = caller_token(metadata, key=API_KEY, secret=secret)
             return LiveKitMedia(self._stack.url("livekit", scheme="ws"), token)
         # imported here: the module needs aiohttp's WebSocket client only
@@ -138,7 +139,7 @@ class CallDirectory:
             call_id=call_id,
             exp=now + timedelta(seconds=_TOKEN_LIFE_S),
         )
-        token = issue_media_token(claims, secret, now)
+        token = issue_media_token(claims, self._stack.media_secret.get_secret_value(), now)
         return WebSocketMedia(
             self._stack.url("agent", f"/v1/media?token={token}", scheme="ws"),
             http=self._http,
@@ -161,8 +162,8 @@ def _caller_turns(heard: CallerReport, spoken: Sequence[str]) -> list[CallerTurn
 
 
 def _write(report: CallReport, caller: SyntheticCaller, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     report.write(folder / "call.json")
     caller.timeline.write_recording(folder / "recording.wav")
     page = call_page(report, Recording.load(folder / "recording.wav"))
-    (folder / "index.html").write_text(page, encoding="utf-8")
+    write_private(folder / "index.html", page)

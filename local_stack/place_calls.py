@@ -12,7 +12,7 @@ import aiohttp
 from local_stack.callers.script import Utterance
 from local_stack.callers.wav import load_utterance
 from local_stack.calls import CallDirectory, CallOrder, PlacedCall
-from local_stack.cli.output import out
+from local_stack.output import out
 from local_stack.paths import state_dir
 from local_stack.reporting.tables import calls_table
 from local_stack.servers.build import LIVEKIT

@@ -141,6 +141,7 @@ class EmbeddedStack:
         return Wiring(
             state=self.state,
             media_secret=secrets.token_urlsafe(48),
+            livekit_secret=secrets.token_urlsafe(48),
             engine_key=f"local-{secrets.token_urlsafe(24)}",
             llm=self.options.llm,
             agent_port=self.options.agent_port,
@@ -168,6 +169,7 @@ class EmbeddedStack:
             parts={p.name: PartRecord(pid=p.pid, port=p.port, log=p.log) for p in parts.values()},
             kafka_bootstrap=kafka_bootstrap(parts),
             media_secret=wiring.media_secret,
+            livekit_secret=wiring.livekit_secret,
             engine_key=wiring.engine_key,
             sealing_key_file=self.state.sealing_key,
             agents_dir=self.state.agents,
@@ -193,18 +195,12 @@ def extra(name: str, wiring: Wiring) -> Sequence[ExtraPart]:
     """The further parts of that name.
 
     Raises:
-        StackError: there is no such part, or it is not built.
+        StackError: there is no such part, or what it needs is missing.
     """
     if name not in EXTRAS:
         raise StackError(f"there is no part {name!r}", hint=f"Parts that can be added: {', '.join(EXTRAS)}.")
     module, _, function = EXTRAS[name].partition(":")
-    try:
-        build = getattr(import_module(module), function)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name):
-            raise
-        raise StackError(f"the part {name!r} is not built yet") from None
-    parts: Sequence[ExtraPart] = build(wiring)
+    parts: Sequence[ExtraPart] = getattr(import_module(module), function)(wiring)
     return parts
 
 

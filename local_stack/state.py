@@ -75,6 +75,8 @@ class RunningStack(FrozenModel):
     """host:port of the brokers."""
     media_secret: SecretStr
     """Signs media tokens."""
+    livekit_secret: SecretStr
+    """Signs room tokens."""
     engine_key: SecretStr
     """The key that local engines are called with."""
     sealing_key_file: Path
@@ -86,7 +88,7 @@ class RunningStack(FrozenModel):
     llm: str
     """Where replies come from, in words (no key)."""
 
-    @field_serializer("media_secret", "engine_key", when_used="json")
+    @field_serializer("media_secret", "livekit_secret", "engine_key", when_used="json")
     def _keep(self, secret: SecretStr) -> str:
         return secret.get_secret_value()
 

@@ -42,6 +42,8 @@ class Wiring:
     """Where it keeps its files."""
     media_secret: str
     """Signs media tokens; at least 32 bytes."""
+    livekit_secret: str
+    """Of the LiveKit API key, signs room tokens; at least 32 bytes."""
     engine_key: str
     """Key for the local engines; made for each run."""
     llm: LlmTarget | None = None

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.contracts.event import Event
-from shared.contracts.sealed import Sealed
+from shared.contracts.sealed import Sealed, SealedPlace
 from shared.domain.agent import AgentVersion
 from shared.domain.call import RefusalReason
 from shared.domain.model import FrozenModel
@@ -48,15 +48,15 @@ class EventPublisher(Protocol):
 class Sealer(Protocol):
     """Encrypts personal data before it leaves the process."""
 
-    def seal(self, text: str, *, tenant_id: str) -> Sealed:
-        """Encrypt `text` under the tenant's current key."""
+    def seal(self, text: str, place: SealedPlace) -> Sealed:
+        """Encrypt `text` under the tenant's current key, bound to its place."""
         ...
 
-    def unseal(self, sealed: Sealed) -> str:
-        """Decrypt.
+    def unseal(self, sealed: Sealed, place: SealedPlace) -> str:
+        """Decrypt what stands at `place`.
 
         Raises:
-            SealError: unknown or destroyed key, or changed bytes.
+            SealError: unknown or destroyed key, changed bytes, or another place than it was sealed for.
         """
         ...
 

@@ -26,6 +26,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -101,14 +102,40 @@ def configure_logging(
     )
 
 
+class _Turn:
+    """The turn in progress. One object for all tasks of a call: a context variable that one of them sets is not
+    seen by the others.
+    """
+
+    turn_id: str | None = None
+
+
+_turn: ContextVar[_Turn | None] = ContextVar("parley_turn", default=None)
+
+
 @contextmanager
-def bind_call(*, tenant_id: str, call_id: str, turn_id: str | None = None) -> Iterator[None]:
+def bind_call(*, tenant_id: str, call_id: str) -> Iterator[None]:
     """Put a call's ids on every record written inside, also by tasks that are started inside."""
     ids = {LogField.TENANT_ID: tenant_id, LogField.CALL_ID: call_id}
-    if turn_id is not None:
-        ids[LogField.TURN_ID] = turn_id
-    with structlog.contextvars.bound_contextvars(**ids):
-        yield
+    token = _turn.set(_Turn())
+    try:
+        with structlog.contextvars.bound_contextvars(**ids):
+            yield
+    finally:
+        _turn.reset(token)
+
+
+def bind_turn(turn_id: str | None) -> None:
+    """Put a turn's id on the records of all tasks of this call, from now on; None when no turn is in progress."""
+    if (turn := _turn.get()) is not None:
+        turn.turn_id = turn_id
+
+
+def _add_turn(_: Any, __: str, record: Record) -> Record:
+    turn = _turn.get()
+    if turn is not None and turn.turn_id is not None:
+        record.setdefault(LogField.TURN_ID, turn.turn_id)
+    return record
 
 
 class SafeHandler(logging.StreamHandler[TextIO]):
@@ -146,6 +173,7 @@ def make_formatter(process: str, *, json: bool = True, allow_pii: bool = False) 
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.contextvars.merge_contextvars,
+            _add_turn,
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             _Foreign(allow_pii=allow_pii),
@@ -164,6 +192,7 @@ def make_formatter(process: str, *, json: bool = True, allow_pii: bool = False) 
 OUR_PROCESSORS: Final[list[Any]] = [
     structlog.stdlib.filter_by_level,
     structlog.contextvars.merge_contextvars,
+    _add_turn,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.ProcessorFormatter.wrap_for_formatter,

@@ -30,7 +30,7 @@ _MARKS_KEPT_S: Final = 0.5
 _BARGE_IN_PAUSE_S: Final = 1.0
 """Pauses shorter than this belong to one barge-in; an earlier "mm-hm" does not."""
 
-_BARGE_IN_LAG_S: Final = 3.0
+BARGE_IN_LAG_S: Final = 3.0
 """A reply cut longer than this after the caller's last sample was cut for another reason; covers the slowest
 recognizer's first word."""
 
@@ -219,17 +219,14 @@ class LatencyProbe:
 
     # --- readings
 
-    def begin_reply(self, at_s: float) -> None:
-        """Forget what was measured since the last reading: the next audio begins a reply.
+    def take_reading(self, at_s: float, *, interrupted_from_s: float | None = None) -> ReplyReading:
+        """The reading of the audio handed over since the last one. Call it when the reply is over.
 
-        Needed only where something that is nobody's reply was spoken in between.
+        Args:
+            at_s: now.
+            interrupted_from_s: since when the caller had been speaking, by the word of whoever cut the reply for it.
+                It stands in where the caller was too quiet for us, or nothing had been sent yet.
         """
-        self._advance(at_s)
-        self._find_first_audible()
-        self._close_reply()
-
-    def take_reading(self, at_s: float) -> ReplyReading:
-        """The reading of the audio handed over since the last one. Call it when the reply is over."""
         self._advance(at_s)
         self._find_first_audible()
         heard_s, overlapped = self._speech_before_reply()
@@ -238,7 +235,7 @@ class LatencyProbe:
             speak_to_hear_ms=None if first_s is None or heard_s is None else (first_s - heard_s) * 1e3,
             first_audible_sent_s=first_s,
             last_voiced_heard_s=heard_s,
-            barge_in_stop_ms=self._barge_in_stop_ms(),
+            barge_in_stop_ms=self._barge_in_stop_ms(interrupted_from_s),
             sent_s=self._sent_s,
             cut=self._cut_at_s is not None,
             overlapped=overlapped,
@@ -281,7 +278,15 @@ class LatencyProbe:
                 return span.end_s, span.end_s > first_s
         return None, False
 
-    def _barge_in_stop_ms(self) -> float | None:
+    def _barge_in_stop_ms(self, interrupted_from_s: float | None) -> float | None:
+        measured_ms = self._measured_stop_ms()
+        if measured_ms is not None or interrupted_from_s is None:
+            return measured_ms
+        if self._sent_until_s is None:
+            return 0.0
+        return max(self._sent_until_s - max(interrupted_from_s, self._first_audible_s or 0.0), 0.0) * 1e3
+
+    def _measured_stop_ms(self) -> float | None:
         first_s, cut_s, sent_until_s = self._first_audible_s, self._cut_at_s, self._sent_until_s
         if first_s is None or cut_s is None or sent_until_s is None:
             return None
@@ -290,7 +295,7 @@ class LatencyProbe:
             if span.start_s > sent_until_s:
                 continue
             gap_s = sent_until_s - span.end_s if onset_s is None else onset_s - span.end_s
-            longest_s = _BARGE_IN_LAG_S if onset_s is None else _BARGE_IN_PAUSE_S
+            longest_s = BARGE_IN_LAG_S if onset_s is None else _BARGE_IN_PAUSE_S
             if span.end_s <= first_s or gap_s > longest_s:
                 break
             onset_s = max(span.start_s, first_s)

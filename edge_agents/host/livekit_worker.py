@@ -13,11 +13,20 @@ from typing import Any, Final
 
 import structlog
 from livekit import rtc
-from livekit.agents import AgentServer, AutoSubscribe, JobContext, JobExecutorType, JobProcess, JobRequest
+from livekit.agents import (
+    AgentServer,
+    AssignmentTimeoutError,
+    AutoSubscribe,
+    JobContext,
+    JobExecutorType,
+    JobProcess,
+    JobRequest,
+)
 from livekit.agents.ipc.log_queue import LogQueueHandler
 from pydantic import ValidationError
 
 from edge_agents.bootstrap import agent_runtime
+from edge_agents.host.answered_calls import AnsweredCalls
 from edge_agents.host.signals import StopSignals, announce_ready
 from edge_agents.settings import AgentSettings
 from edge_agents.transport.livekit_room import LiveKitRoomTransport
@@ -124,10 +133,10 @@ async def _serve(settings: AgentSettings) -> None:
         log_level=settings.log_level,
     )
 
-    slots = JobSlots(settings.max_calls)
+    slots, calls = JobSlots(settings.max_calls), AnsweredCalls()
 
     async def on_request(request: JobRequest) -> None:
-        await answer_offer(request, slots, running={active.job.id for active in server.active_jobs})
+        await answer_offer(request, slots, calls, running={active.job.id for active in server.active_jobs})
 
     server.rtc_session(answer_room, agent_name=AGENT_NAME, on_request=on_request)
     stop = StopSignals()
@@ -200,13 +209,19 @@ def parse_metadata(text: str) -> DispatchMetadata:
         raise InvalidInputError("the room's dispatch metadata is malformed") from None
 
 
-async def answer_offer(request: JobRequest, slots: JobSlots, *, running: Collection[str]) -> None:
+async def answer_offer(
+    request: JobRequest, slots: JobSlots, calls: AnsweredCalls, *, running: Collection[str]
+) -> None:
     """Accept or reject; must not block: a drain that begins meanwhile would never start (agents #6724).
 
     Args:
         request: the offer.
         slots: of this worker.
+        calls: those that this worker has answered; a call is answered once (docs/adr, 0008).
         running: ids of its jobs.
+
+    Raises:
+        AssignmentTimeoutError: accepted, and the server gave the job to nobody here.
     """
     try:
         metadata = parse_metadata(request.job.metadata)
@@ -214,11 +229,23 @@ async def answer_offer(request: JobRequest, slots: JobSlots, *, running: Collect
         log.warning("offer_rejected", reason="metadata")
         await request.reject()
         return
-    if not slots.take(request.id, running=running, now_s=asyncio.get_running_loop().time()):
+    now_s = asyncio.get_running_loop().time()
+    if calls.had(metadata.call_id, request.id, running=running, now_s=now_s):
+        log.warning("offer_rejected", reason="call_exists", call_id=metadata.call_id)
+        await request.reject()
+        return
+    if not slots.take(request.id, running=running, now_s=now_s):
         log.warning("offer_rejected", reason="at_capacity", tenant_id=metadata.tenant_id)
         await request.reject(terminate=False)  # another worker may have room
         return
-    await request.accept(name="Agent", identity=f"agent-{metadata.call_id}", attributes=metadata.attributes())
+    calls.add(metadata.call_id, request.id, now_s=now_s)
+    try:
+        await request.accept(
+            name="Agent", identity=f"agent-{metadata.call_id}", attributes=metadata.attributes()
+        )
+    except AssignmentTimeoutError:
+        calls.forget(metadata.call_id)
+        raise
 
 
 def check_participants(participants: Iterable[rtc.RemoteParticipant], metadata: DispatchMetadata) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import aiohttp
-from openai import AsyncOpenAI
+from collections.abc import Callable
 
+import aiohttp
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+from edge_agents.providers.llm.sent_request import watch_sending
+from edge_agents.providers.tenant_clients import TenantClients
 from edge_agents.providers.timeouts import DEADLINES, Deadlines
 from edge_agents.settings import AgentSettings, Endpoint
 from shared.errors import ParleyError
@@ -30,6 +34,7 @@ class ProviderClients:
         self._http: aiohttp.ClientSession | None = None
         self._voice_http: aiohttp.ClientSession | None = None
         self._openai: dict[str, AsyncOpenAI] = {}
+        self._tenant_openai = TenantClients(self._make_tenant_openai)
 
     async def __aenter__(self) -> ProviderClients:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=120)
@@ -42,6 +47,7 @@ class ProviderClients:
     async def __aexit__(self, *_exc: object) -> None:
         for client in self._openai.values():
             await client.close()
+        await self._tenant_openai.aclose()
         for session in (self._voice_http, self._http):
             if session is not None:
                 await session.close()
@@ -75,23 +81,27 @@ class ProviderClients:
         if name not in self._openai:
             endpoint = self.endpoint("openai", name)
             self._openai[name] = AsyncOpenAI(
-                api_key=endpoint.key.get_secret_value(), base_url=endpoint.url, max_retries=0
+                api_key=endpoint.key.get_secret_value(),
+                base_url=endpoint.url,
+                max_retries=0,
+                http_client=DefaultAsyncHttpxClient(event_hooks={"request": [watch_sending]}),
             )
         return self._openai[name]
 
-    def tenant_openai(self, base_url: str, api_key: str) -> AsyncOpenAI:
-        """A client for a tenant's own OpenAI-compatible URL, through the guarded connection check."""
-        cache_key = f"tenant:{base_url}:{hash(api_key)}"
-        if cache_key not in self._openai:
-            self._openai[cache_key] = AsyncOpenAI(
-                api_key=api_key,
-                base_url=base_url,
-                max_retries=0,
-                http_client=guarded_httpx_client(
-                    allow_loopback=self._settings.allow_loopback, timeout_s=self._deadlines.llm_first_chunk_s
-                ),
-            )
-        return self._openai[cache_key]
+    def tenant_openai(self, base_url: str, api_key: str) -> tuple[AsyncOpenAI, Callable[[], None]]:
+        """A client for a tenant's own OpenAI-compatible URL, through the guarded connection check.
+
+        Returns:
+            The client, and what to call once when the call no longer uses it: idle clients are closed some time.
+        """
+        return self._tenant_openai.take(base_url, api_key)
+
+    def _make_tenant_openai(self, base_url: str, api_key: str) -> AsyncOpenAI:
+        http_client = guarded_httpx_client(
+            allow_loopback=self._settings.allow_loopback, timeout_s=self._deadlines.llm_first_chunk_s
+        )
+        http_client.event_hooks = {"request": [watch_sending]}
+        return AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=http_client)
 
 
 def _open(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:

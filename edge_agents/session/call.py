@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -25,11 +24,13 @@ from edge_agents.session.plan import CallPlan
 from edge_agents.session.recovery import Recovery
 from edge_agents.session.speaker import Speaker
 from edge_agents.session.tools import ToolBox
-from edge_agents.session.turns import TurnAssembler
+from edge_agents.session.turns import FinishedTurn, TurnAssembler
+from edge_agents.session.usage import CallUsage
 from edge_agents.transport.port import DisconnectReason, MediaTransport
 from shared.domain.call import EndReason
 from shared.errors import MediaError, ParleyError
 from shared.ids import IdKind, new_id
+from shared.telemetry import bind_turn
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,11 @@ _TOOL_GRACE_S = 2.0
 """Tools get so long to finish when the caller has gone: what they did should be on record."""
 _LAST_WORDS_TIMEOUT_S = 12.0
 """Longest wait for a goodbye to be heard."""
+_GONE_AS = {
+    DisconnectReason.HUNG_UP: EndReason.CALLER_HUNG_UP,
+    DisconnectReason.LOST: EndReason.MEDIA_LOST,
+    DisconnectReason.REPLACED: EndReason.WORKER_LOST,
+}
 
 
 class Call:
@@ -69,24 +75,13 @@ class Call:
         self._providers = host.providers(
             plan.version, (f"tenant:{plan.tenant.tenant_id}", f"agent:{plan.version.agent_id}")
         )
-        self._probe = LatencyProbe()
-        self._turns = TurnAssembler(finish=self._events.turn, new_turn_id=lambda: new_id(IdKind.TURN))
-        self._limits = LimitWatch(self._config.limits)
-        self._listener = SessionListener(
-            turns=self._turns,
-            probe=self._probe,
-            failures=FailureWatch(),
-            on_failure=self._on_failure,
-            on_reply=self._after_reply,
-            on_not_understood=self._reprompt,
-            on_away=self._on_away,
-            on_caller=self._caller_spoke,
-            on_closed=lambda: self._finish_with(EndReason.INTERNAL_ERROR),
-            on_greeted=self._greeted,
-            tool_names=frozenset({*(tool.name for tool in self._config.tools), *self._config.built_in_tools}),
-            apologising=lambda: self._recovery.busy,
-            now_s=host.clock.monotonic_s,
+        self._usage = CallUsage(
+            self._providers.meter, catalogue=host.catalogue, started_at=plan.started_at, clock=host.clock
         )
+        self._probe = LatencyProbe()
+        self._turns = TurnAssembler(finish=self._turn_over, new_turn_id=_begin_turn)
+        self._limits = LimitWatch(self._config.limits)
+        self._listener = self._make_listener()
         self._session = build_session(
             plan, self._providers, host.voice_activity, away_after_s=host.away_after_s
         )
@@ -113,6 +108,23 @@ class Call:
             record=self._turns.tool_called,
             end_call=lambda: self._end_after(EndReason.AGENT_ENDED, self._config.phrases.goodbye),
             transfer=self._transfer,
+        )
+
+    def _make_listener(self) -> SessionListener:
+        return SessionListener(
+            turns=self._turns,
+            probe=self._probe,
+            failures=FailureWatch(),
+            on_failure=self._on_failure,
+            on_reply=self._after_reply,
+            on_not_understood=self._reprompt,
+            on_away=self._on_away,
+            on_caller=self._caller_spoke,
+            on_closed=lambda: self._finish_with(EndReason.INTERNAL_ERROR),
+            on_greeted=self._greeted,
+            tool_names=frozenset({*(tool.name for tool in self._config.tools), *self._config.built_in_tools}),
+            apologising=lambda: self._recovery.busy,
+            now_s=self._host.clock.monotonic_s,
         )
 
     @property
@@ -156,6 +168,7 @@ class Call:
         agent = build_agent(self._plan, self._tools.tools())
         await self._session.start(agent, record=False)
         self._events.started()
+        self._usage.answered()
         self._spawn(self._keep_phrases(self._say(self._config.greeting)), "phrases")
         self._spawn(self._watch_disconnect(), "disconnect")
         self._spawn(self._watch_time(), "limits")
@@ -198,7 +211,7 @@ class Call:
     async def _watch_disconnect(self) -> None:
         reason = await self._transport.wait_disconnected()
         if reason is not DisconnectReason.CLOSED:
-            self._finish_with(EndReason.CALLER_HUNG_UP)
+            self._finish_with(_GONE_AS[reason])
 
     async def _watch_time(self) -> None:
         while not self._end.done():
@@ -211,8 +224,12 @@ class Call:
             self._snapshot()
 
     def _snapshot(self) -> None:
-        if items := self._providers.meter.items():
+        if items := self._usage.items():
             self._events.usage_snapshot(items)
+
+    def _turn_over(self, turn: FinishedTurn) -> None:
+        self._events.turn(turn)
+        bind_turn(None)
 
     def _after_reply(self) -> None:
         self._snapshot()
@@ -228,7 +245,7 @@ class Call:
         decision = self._limits.observe(
             elapsed_s=self._elapsed_s(),
             turns=self._turns.exchanges,
-            spend_usd=self._spend_usd(),
+            spend_usd=self._usage.spend_usd(),
             tool_calls=self._tools.used,
         )
         if decision.action is LimitAction.WRAP_UP:
@@ -237,12 +254,6 @@ class Call:
         elif decision.action is LimitAction.END:
             log.info("limit_reached", limit=decision.kind)
             self._end_after(EndReason.LIMIT_REACHED, self._config.phrases.goodbye)
-
-    def _spend_usd(self) -> Decimal:
-        lines, _unpriced = self._host.catalogue.rate_partial(
-            self._providers.meter.items(), self._plan.started_at
-        )
-        return sum((line.amount_usd for line in lines), Decimal(0))
 
     async def _fit_context(self) -> None:
         agent = self._session.current_agent
@@ -325,6 +336,7 @@ class Call:
     async def _settle(self, reason: EndReason) -> None:
         """Close everything in order, then write the books."""
         self._ending = True
+        self._usage.over()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -335,7 +347,7 @@ class Call:
         self._turns.close()
         await self._bounded(self._providers.aclose(), "providers_close")
         ended_at = self._host.clock.now()
-        items = self._providers.meter.items()
+        items = self._usage.items()
         self._snapshot()
         self._events.usage_record([items], ended_at=ended_at, reason=reason)
         self._events.ended(
@@ -374,3 +386,9 @@ class Call:
                 await work
             except Exception:
                 log.exception("call_task_failed")
+
+
+def _begin_turn() -> str:
+    turn_id = new_id(IdKind.TURN)
+    bind_turn(turn_id)
+    return turn_id

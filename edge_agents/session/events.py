@@ -8,6 +8,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import structlog
+
 from edge_agents.session.plan import CallPlan
 from edge_agents.session.turns import FinishedTurn, ToolCall
 from shared.contracts.calls import (
@@ -19,12 +21,15 @@ from shared.contracts.calls import (
     CallTransferred,
 )
 from shared.contracts.event import UtcDatetime
-from shared.contracts.turns import ToolPii, ToolUse, TurnCompleted, TurnPii
+from shared.contracts.sealed import Sealed
+from shared.contracts.turns import ToolPii, ToolUse, TurnCompleted, TurnPii, turn_place
 from shared.contracts.usage import UsageItem, UsageRecord, UsageSnapshot, sum_items
 from shared.domain.call import EndReason, Media, RefusalReason
 from shared.errors import EventTooLargeError
 from shared.ids import IdKind, new_id
 from shared.ports import Clock, EventPublisher, Sealer
+
+log = structlog.get_logger(__name__)
 
 
 class ArrivalEvents:
@@ -63,11 +68,17 @@ class CallEvents:
         self._clock = clock
         self._seq = 0
         self._turn_index = 0
+        self._turns_lost = 0
 
     @property
     def turns_published(self) -> int:
         """How many turn events went out."""
-        return self._turn_index
+        return self._turn_index - self._turns_lost
+
+    @property
+    def turns_lost(self) -> int:
+        """How many turns were too large for an event, however much was left out."""
+        return self._turns_lost
 
     def started(self) -> None:
         """The agent is on the line."""
@@ -85,13 +96,26 @@ class CallEvents:
         )
 
     def turn(self, turn: FinishedTurn) -> None:
-        """A turn is over. Tool results that make the event too large are left out of it, and it says so."""
-        try:
-            self._publisher.publish(self._turn_completed(turn))
-        except EventTooLargeError as error:
-            tools = tuple(replace(call, result=None) for call in turn.tools)
-            codes = (*turn.error_codes, error.code)
-            self._publisher.publish(self._turn_completed(replace(turn, tools=tools, error_codes=codes)))
+        """A turn is over. What makes its event too large is left out of it, and it says so.
+
+        Tool results go first, then all words and tool calls. An event that is too large even so is lost: it is
+        logged and counted, its index stays a gap, and the call goes on.
+        """
+        codes = (*turn.error_codes, EventTooLargeError.code)
+        without_results = tuple(replace(call, result=None) for call in turn.tools)
+        for attempt in (
+            turn,
+            replace(turn, tools=without_results, error_codes=codes),
+            replace(turn, caller_text="", agent_text="", tools=(), error_codes=codes),
+        ):
+            try:
+                self._publisher.publish(self._turn_completed(attempt))
+                break
+            except EventTooLargeError:
+                log.warning("turn_event_too_large", tools=len(attempt.tools))
+        else:
+            self._turns_lost += 1
+            log.error("turn_event_lost", lost=self._turns_lost)
         self._turn_index += 1
 
     def _turn_completed(self, turn: FinishedTurn) -> TurnCompleted:
@@ -105,11 +129,11 @@ class CallEvents:
             interrupted=turn.interrupted,
             barge_in_stop_ms=turn.barge_in_stop_ms,
             reply_from_cache=turn.from_cache,
-            tools=tuple(self._tool_use(call) for call in turn.tools),
+            tools=tuple(self._tool_use(call, turn.turn_id, at) for at, call in enumerate(turn.tools)),
             error_codes=turn.error_codes,
             pii=TurnPii(
-                caller_text=self._seal(turn.caller_text) if turn.caller_text else None,
-                agent_text=self._seal(turn.agent_text) if turn.agent_text else None,
+                caller_text=self._seal_words(turn.caller_text, turn.turn_id, "pii.caller_text"),
+                agent_text=self._seal_words(turn.agent_text, turn.turn_id, "pii.agent_text"),
             ),
         )
 
@@ -168,20 +192,26 @@ class CallEvents:
             )
         )
 
-    def _tool_use(self, call: ToolCall) -> ToolUse:
+    def _tool_use(self, call: ToolCall, turn_id: str, position: int) -> ToolUse:
+        arguments = json.dumps(call.arguments, ensure_ascii=False, default=_as_text)
+        field = f"tools.{position}.pii"
         return ToolUse(
             name=call.name,
             ok=call.error_code is None,
             duration_ms=call.duration_ms,
             error_code=call.error_code,
             pii=ToolPii(
-                arguments=self._seal(json.dumps(call.arguments, ensure_ascii=False, default=_as_text)),
-                result=None if call.result is None else self._seal(call.result),
+                arguments=self._seal(arguments, turn_id, f"{field}.arguments"),
+                result=None if call.result is None else self._seal(call.result, turn_id, f"{field}.result"),
             ),
         )
 
-    def _seal(self, text: str) -> Any:
-        return self._sealer.seal(text, tenant_id=self._plan.tenant.tenant_id)
+    def _seal_words(self, text: str, turn_id: str, field: str) -> Sealed | None:
+        return self._seal(text, turn_id, field) if text else None
+
+    def _seal(self, text: str, turn_id: str, field: str) -> Sealed:
+        place = turn_place(self._plan.tenant.tenant_id, self._plan.call_id, turn_id, field)
+        return self._sealer.seal(text, place)
 
     def _common(self) -> dict[str, Any]:
         return {

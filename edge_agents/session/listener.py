@@ -25,7 +25,7 @@ from livekit.agents import (
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.events import UserTranscriptionTimeoutEvent
 
-from edge_agents.audio.latency import LatencyProbe
+from edge_agents.audio.latency import BARGE_IN_LAG_S, LatencyProbe
 from edge_agents.providers.call_providers import CallProviders
 from edge_agents.session.failures import FailureAction, FailureWatch, Stage
 from edge_agents.session.turns import ToolCall, TurnAssembler, heard_part
@@ -105,6 +105,8 @@ class SessionListener:
         self._kept: set[str] = set()
         self._voice_failed = False
         self._dispatched: set[str] = set()
+        self._voice_from_s: float | None = None
+        self._voice_until_s: float | None = None
 
     def attach(self, session: AgentSession[Any], providers: CallProviders) -> None:
         """Subscribe. LiveKit swallows exceptions of handlers, so they only pass facts on."""
@@ -176,7 +178,8 @@ class SessionListener:
     def _agent_said(self, text: str, *, interrupted: bool, report: dict[str, Any], from_cache: bool) -> str:
         """Pass a piece of speech on; returns what the caller heard of it."""
         kind = TurnKind.AGENT_ONLY if self._greeted else TurnKind.GREETING
-        reading = self._probe.take_reading(self._now_s())
+        from_s = self._caller_spoke_from_s() if interrupted else None
+        reading = self._probe.take_reading(self._now_s(), interrupted_from_s=from_s)
         if not self._greeted:
             self._greeted = True
             self._on_greeted(reading.first_audible_sent_s)
@@ -200,8 +203,18 @@ class SessionListener:
             self._on_reply()
 
     def _user_state(self, event: UserStateChangedEvent) -> None:
+        if event.new_state == "speaking":
+            self._voice_from_s, self._voice_until_s = self._now_s(), None
+        elif event.old_state == "speaking":
+            self._voice_until_s = self._now_s()
         if event.new_state == "away":
             self._on_away()
+
+    def _caller_spoke_from_s(self) -> float | None:
+        """Since when the caller has been speaking, or was until just now; by the word of the voice loop."""
+        until_s = self._voice_until_s
+        recent = until_s is None or self._now_s() - until_s <= BARGE_IN_LAG_S
+        return self._voice_from_s if recent else None
 
     def _not_understood(self, _event: UserTranscriptionTimeoutEvent) -> None:
         self._turns.error("speech_not_understood")

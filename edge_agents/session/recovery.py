@@ -1,21 +1,28 @@
 """What the caller hears when a provider failed for good: an apology, then what they did not get to hear.
 
 failure ─► apology (kept audio) ─► once more ─┬► works
-              │                               └► fails again: the call ends with a farewell (failures.py)
-              └ the caller speaks: the apology stops, and what they say is answered as always
+        │     │                               └► fails again: the call ends with a farewell (failures.py)
+        │     └ the caller speaks: the apology stops, and what they say is answered as always
+        └ a recogniser fails while the caller speaks: the apology waits for them to pause, or they would cut it off
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from livekit.agents import AgentSession, llm
+import structlog
+from livekit.agents import AgentSession, UserStateChangedEvent, llm
 
 from edge_agents.session.failures import Stage
 from edge_agents.session.listener import SessionListener
 from edge_agents.session.speaker import Speaker
 
+log = structlog.get_logger(__name__)
+
+_PAUSE_TIMEOUT_S = 5.0
+"""Longest wait for a caller who speaks on and on; also a bound for noise that is taken for speech."""
 _CUT_OFF = "A technical problem cut your last answer off. Give the whole answer again, without mentioning the problem."
 
 
@@ -52,7 +59,7 @@ class Recovery:
 
     @property
     def busy(self) -> bool:
-        """Whether the apology is being said."""
+        """Whether the apology is being said, or is about to be."""
         return self._stage is not None
 
     def not_heard(self, text: str) -> None:
@@ -65,12 +72,35 @@ class Recovery:
         if busy:
             return
         try:
+            if stage is Stage.STT:
+                await self._caller_pauses()
+            if self._over():
+                return
             handle, words = self._speaker.say_without_provider(self._apology)
             await self._listener.outside_history(handle, words)
             if not handle.interrupted and not self._over():
                 self._try_again(self._stage)
         finally:
             self._stage = None
+
+    async def _caller_pauses(self) -> None:
+        """Wait until the caller does not speak, as the voice activity detector hears it."""
+        paused = asyncio.Event()
+
+        def changed(event: UserStateChangedEvent) -> None:
+            if event.new_state != "speaking":
+                paused.set()
+
+        if self._session.user_state != "speaking":
+            return
+        self._session.on("user_state_changed", changed)
+        try:
+            async with asyncio.timeout(_PAUSE_TIMEOUT_S):
+                await paused.wait()
+        except TimeoutError:
+            log.info("apology_overlaps_caller")
+        finally:
+            self._session.off("user_state_changed", changed)
 
     def _try_again(self, stage: Stage) -> None:
         if stage is Stage.STT:

@@ -55,7 +55,8 @@ class _OpenTurn:
     caller_texts: list[str] = field(default_factory=list)
     agent_texts: list[str] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
-    interrupted: bool = False
+    stop_ms: float | None = None
+    """How fast the agent stopped, when the caller cut its last piece that was heard."""
     from_cache: bool = False
     tools: list[ToolCall] = field(default_factory=list)
     error_codes: list[str] = field(default_factory=list)
@@ -105,11 +106,17 @@ class TurnAssembler:
         kind_if_alone: TurnKind = TurnKind.AGENT_ONLY,
         from_cache: bool = False,
     ) -> None:
-        """A piece of the agent's speech was played to its end, or cut."""
+        """A piece of the agent's speech was played to its end, or cut.
+
+        Only a cut that the caller's speech made, as the reading says, interrupts the turn: one by a hang-up does not.
+        """
         turn = self._open or self._begin(kind_if_alone)
         if text:
             turn.agent_texts.append(text)
-        turn.interrupted = interrupted
+        if not interrupted:
+            turn.stop_ms = None  # the agent went on after all
+        elif reading is not None and reading.barge_in_stop_ms is not None:
+            turn.stop_ms = reading.barge_in_stop_ms
         turn.from_cache = turn.from_cache or from_cache
         # the first step's times are what the caller waited for
         if "llm_first_token" not in turn.stages:
@@ -141,7 +148,6 @@ class TurnAssembler:
         if turn is None:
             return
         reading = turn.reading
-        interrupted = turn.interrupted
         self._finish(
             FinishedTurn(
                 turn_id=turn.turn_id,
@@ -152,8 +158,8 @@ class TurnAssembler:
                     reading.speak_to_hear_ms if reading and turn.kind is TurnKind.EXCHANGE else None
                 ),
                 stages=Stages(**turn.stages),
-                interrupted=interrupted,
-                barge_in_stop_ms=reading.barge_in_stop_ms if reading and interrupted else None,
+                interrupted=turn.stop_ms is not None,
+                barge_in_stop_ms=turn.stop_ms,
                 from_cache=turn.from_cache,
                 tools=tuple(turn.tools),
                 error_codes=tuple(turn.error_codes),

@@ -111,11 +111,6 @@ class WebSocketTransport:
         """What our side signed."""
         return self._attributes
 
-    @property
-    def dropped_input_s(self) -> float:
-        """Caller audio lost because the session did not take it in time, seconds."""
-        return self._input.dropped_s
-
     async def attach(self, session: AgentSession[Any]) -> None:
         """Tell the caller that the agent is there, and connect both directions to the session.
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,8 @@ from shared.names import AGENT_NAME
 
 ANSWER_TIMEOUT_S: Final = 25.0
 """Connect, dispatch, a job process that may have to start, the agent's track."""
+_TOKEN_LIFE: Final = timedelta(minutes=2)
+"""To join with; livekit-server extends it for whoever is in the room."""
 _CLOSE_TIMEOUT_S: Final = 5.0
 _FRAME_MS: Final = 10
 """libwebrtc's own frames: what a sound card gives it and takes from it."""
@@ -38,6 +41,7 @@ def caller_token(metadata: DispatchMetadata, *, key: str, secret: str) -> str:
     return (
         api.AccessToken(key, secret)
         .with_identity(f"caller-{metadata.call_id}")
+        .with_ttl(_TOKEN_LIFE)
         .with_grants(grants)
         .with_attributes(metadata.attributes())
         .with_room_config(api.RoomConfiguration(agents=[dispatch]))

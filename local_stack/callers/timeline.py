@@ -17,6 +17,7 @@ import numpy as np
 from edge_agents.audio.playout import Playout
 from edge_agents.audio.speech_edges import EdgeTracker, Pcm
 from local_stack.callers.wav import CALLER_RATE_HZ
+from local_stack.private_files import open_private
 from shared.errors import AudioFormatError
 
 MAX_RECORDING_S: Final = 1800.0
@@ -81,7 +82,7 @@ class CallTimeline:
             self._keep_right(block.samples)
 
     def write_recording(self, path: Path) -> None:
-        """Write a stereo WAV file, 16 kHz 16-bit: left the caller, right the agent.
+        """Write a stereo WAV file (0600), 16 kHz 16-bit: left the caller, right the agent.
 
         Raises:
             AudioFormatError: nothing was recorded.
@@ -95,7 +96,7 @@ class CallTimeline:
         both = np.zeros((length, 2), "<i2")
         both[: len(left), 0] = left
         both[: len(right), 1] = right
-        with wave.open(str(path), "wb") as wav:
+        with open_private(path) as file, wave.open(file, "wb") as wav:
             wav.setnchannels(2)
             wav.setsampwidth(2)
             wav.setframerate(CALLER_RATE_HZ)

@@ -30,15 +30,14 @@ def call(
         typer.Option(metavar="SECONDS", min=0, help="Start the last file so long into the agent's answer."),
     ] = None,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where recording, transcript and report go.")
+        Path,
+        typer.Option(metavar="DIR", file_okay=False, help="Where recording, transcript and report go."),
     ] = Path("call-out"),
 ) -> None:
     """Call a tenant's agent with recorded speech; writes a recording, the transcript and every latency.
 
     Uses the stack that `parley up` started here, or starts one for this call.
     """
-    from local_stack.cli.later import work_of  # noqa: PLC0415 - keeps --help fast
+    from local_stack.place_calls import place_calls  # noqa: PLC0415 - keeps --help fast
 
-    work_of("local_stack.place_calls", "place_calls")(
-        tenant=tenant, wavs=wav, media=media.value, barge_in_at_s=barge_in_at, out_dir=out
-    )
+    place_calls(tenant=tenant, wavs=wav, media=media.value, barge_in_at_s=barge_in_at, out_dir=out)

@@ -14,14 +14,16 @@ def demo(
         typer.Option(help="What the callers say: another number gives other names, days, times and words."),
     ] = 1,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where recordings, transcripts and the report go.")
+        Path,
+        typer.Option(metavar="DIR", file_okay=False, help="Where recordings, transcripts and the report go."),
     ] = Path("demo-out"),
 ) -> None:
     """Start everything, place three simultaneous spoken calls, and show what happened.
 
-    One caller books a dentist's appointment, one asks about pizza and interrupts, one orders or asks. Needs no keys,
-    no network and no Docker. Open the report with `parley report DIR`.
+    One caller books a dentist's appointment, one asks about pizza and
+    interrupts, one orders or asks. Needs no keys, no network and no Docker.
+    Afterwards `parley report` shows the calls again.
     """
-    from local_stack.cli.later import work_of  # noqa: PLC0415 - keeps --help fast
+    from local_stack.demo.run import run_demo  # noqa: PLC0415 - keeps --help fast
 
-    work_of("local_stack.demo.run", "run_demo")(seed=seed, out_dir=out)
+    run_demo(seed=seed, out_dir=out)

@@ -23,8 +23,8 @@ app = typer.Typer(
     name="parley",
     help="""Parley answers telephone calls with a speaking agent.
 
-    New here? `parley demo` places three spoken calls on this machine, without keys, network or Docker.
-    `parley doctor` shows what is installed.""",
+    New here? `parley demo` places three spoken calls on this machine, without
+    keys, network or Docker. `parley doctor` shows what is installed.""",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,14 +49,14 @@ def run() -> None:
     try:
         app()
     except ParleyError as error:
-        from local_stack.cli.output import show_error  # noqa: PLC0415 - rich is slow to import
+        from local_stack.output import show_error  # noqa: PLC0415 - rich is slow to import
 
         show_error(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - the process's edge
-        from local_stack.cli.output import show_unexpected  # noqa: PLC0415
+        from local_stack.output import show_unexpected  # noqa: PLC0415
         from local_stack.paths import state_dir  # noqa: PLC0415
 
         show_unexpected(error, state_dir() / "logs")

@@ -14,6 +14,6 @@ def report(
     ] = Path("demo-out"),
 ) -> None:
     """Show the calls in a folder: transcript, latencies, costs."""
-    from local_stack.cli.later import work_of  # noqa: PLC0415 - keeps --help fast
+    from local_stack.reporting.show import show_report  # noqa: PLC0415 - keeps --help fast
 
-    work_of("local_stack.reporting.show", "show_report")(folder=folder)
+    show_report(folder=folder)

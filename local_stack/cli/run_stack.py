@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from local_stack.cli.output import out
+from local_stack.output import out
 from local_stack.paths import state_dir
 from local_stack.stack import EmbeddedStack, StackOptions
 from local_stack.state import RunningStack, StateDir
@@ -77,11 +77,11 @@ def detached(options: StackOptions) -> None:
     log = state.logs / "up.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local_stack.cli.main", "up", *_arguments(options)],
+            [sys.executable, "-m", "local_stack.cli.main", "up", *command_line(options)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=_environment(options),
+            env=environment(options),
             start_new_session=True,
         )
     try:
@@ -112,14 +112,15 @@ def _reason(log: Path) -> str:
     return last_line(log) or "it said nothing"
 
 
-def _arguments(options: StackOptions) -> list[str]:
+def command_line(options: StackOptions) -> list[str]:
+    """Arguments of a detached `parley up`: everything but the model, see `environment`."""
     arguments = ["--port", str(options.agent_port), "--agents", str(options.agents)]
     for name in options.extras:
         arguments += ["--with", name]
     return arguments
 
 
-def _environment(options: StackOptions) -> dict[str, str]:
+def environment(options: StackOptions) -> dict[str, str]:
     """The key travels in the environment: a command line can be read by everyone on the machine."""
     env = dict(os.environ)
     if options.llm is not None:

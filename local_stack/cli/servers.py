@@ -13,7 +13,7 @@ def servers(
     ] = None,
 ) -> None:
     """Build real servers (livekit-server, from its Go module) into the user's cache; needs Go, once per version."""
-    from local_stack.cli.output import out  # noqa: PLC0415 - keeps --help fast
+    from local_stack.output import out  # noqa: PLC0415 - keeps --help fast
     from local_stack.servers.build import SERVERS  # noqa: PLC0415
     from shared.errors import StackError  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ import psutil
 from rich.table import Table
 from rich.text import Text
 
-from local_stack.cli.output import out
+from local_stack.output import out
 from local_stack.state import PartRecord, RunningStack
 from local_stack.supervisor.health import is_well
 

@@ -31,8 +31,9 @@ def up(
 ) -> None:
     """Start the whole system on this machine and keep it running until Ctrl-C.
 
-    Speech, language model, events and the sample tenants' booking server all run here: no keys, no network, no
-    Docker. Place calls from another terminal with `parley call`.
+    Speech, a rule engine as language model, events and the sample tenants'
+    booking server all run here: no keys, no network, no Docker.
+    Place calls from another terminal with `parley call`.
     """
     from local_stack.cli.run_stack import detached, in_foreground, llm_target  # noqa: PLC0415 - keeps --help fast
     from local_stack.paths import TENANTS  # noqa: PLC0415

@@ -50,7 +50,7 @@ def check(calls: Sequence[DemoCall], booked: Mapping[str, Sequence[Mapping[str, 
     findings += [_booking(call, booked) for call in calls if call.script.expected is not None]
     findings += [finding for call in calls for finding in _barge_in(call)]
     findings.append(_recognition(calls))
-    findings += [_amounts(call.placed.report) for call in calls]
+    findings += [_amounts(call.script.name, call.placed.report) for call in calls]
     findings.append(_both_ends_agree(calls))
     return findings
 
@@ -110,7 +110,7 @@ def _recognition(calls: Sequence[DemoCall]) -> Finding:
     )
 
 
-def _amounts(report: CallReport) -> Finding:
+def _amounts(name: str, report: CallReport) -> Finding:
     exact, total = True, Decimal(0)
     for line in report.usage:
         # Python's own context would round products and sums to 28 digits
@@ -118,7 +118,7 @@ def _amounts(report: CallReport) -> Finding:
         total = EXACT.add(total, line.amount_usd)
     unpriced = f" (not priced: {', '.join(report.unpriced)})" if report.unpriced else ""
     return Finding(
-        f"{report.tenant}: {len(report.usage)} usage lines add up to ${report.cost_usd:f}{unpriced}",
+        f"{name}: {len(report.usage)} usage lines add up to ${report.cost_usd:f}{unpriced}",
         ok=exact and total == report.cost_usd and not report.unpriced and bool(report.usage),
     )
 

@@ -19,11 +19,12 @@ from edge_agents.audio.speech_edges import Pcm
 from local_stack.callers.caller import SyntheticCaller
 from local_stack.callers.script import Manners, Utterance
 from local_stack.calls import CallDirectory, CallOrder, PlacedCall
-from local_stack.cli.output import out
 from local_stack.demo.findings import DemoCall, Finding, check
 from local_stack.demo.scripts import CallScript, build_scripts
 from local_stack.demo.voices import hear_with_general_model, speak
+from local_stack.output import out
 from local_stack.paths import state_dir
+from local_stack.private_files import make_private_folder, write_private
 from local_stack.reporting.html import index_page
 from local_stack.reporting.tables import calls_table
 from local_stack.stack import EmbeddedStack, StackOptions
@@ -217,7 +218,7 @@ def _write_index(out_dir: Path, seed: int, calls: Sequence[DemoCall], findings: 
         [f"{'✓' if finding.ok else '✗'} {finding.text}" for finding in findings],
     )
     path = out_dir / "index.html"
-    path.write_text(page, encoding="utf-8")
+    write_private(path, page)
     return path
 
 
@@ -248,7 +249,7 @@ def _how_to_call_us() -> str:
 def _clear(out_dir: Path) -> None:
     """Remove the calls of an earlier demo, and nothing else that may be in the folder."""
     try:
-        out_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(out_dir)
         for old in out_dir.glob("call_*"):
             if (old / "call.json").is_file():
                 shutil.rmtree(old)

@@ -14,7 +14,7 @@ from local_stack.wiring import Wiring
 from shared.errors import StackError
 
 API_KEY = "parley-local"
-"""LiveKit API key of the local server; its secret is the run's media secret."""
+"""LiveKit API key of the local server; its secret is made for each run."""
 _START_S = 60.0
 
 
@@ -29,7 +29,7 @@ def extra_parts(wiring: Wiring) -> Sequence[ExtraPart]:
             "livekit-server is not built",
             hint="Run `make servers SERVERS=livekit` (about 2 minutes, needs Go).",
         )
-    server = server_spec(wiring.media_secret)
+    server = server_spec(wiring.livekit_secret)
 
     def rooms_env(parts: RunningParts) -> Mapping[str, str]:
         return {
@@ -37,7 +37,7 @@ def extra_parts(wiring: Wiring) -> Sequence[ExtraPart]:
             "PARLEY_PORT": "0",
             "PARLEY_LIVEKIT_URL": f"ws://127.0.0.1:{parts['livekit'].port}",
             "PARLEY_LIVEKIT_API_KEY": API_KEY,
-            "PARLEY_LIVEKIT_API_SECRET": wiring.media_secret,
+            "PARLEY_LIVEKIT_API_SECRET": wiring.livekit_secret,
         }
 
     agent = next(spec for spec in wiring.specs() if spec.name == "agent")

@@ -16,13 +16,14 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import PlainSerializer
 
+from local_stack.private_files import write_private
 from local_stack.reporting.join import AgentExchange, CallerUtterance, join_turns
 from local_stack.reporting.plain_text import encodable, encodable_object
 from shared.adapters.kafka_consumer import ReceivedEvent
 from shared.contracts.calls import CallEnded, CallRefused, CallStarted
 from shared.contracts.event import Event
-from shared.contracts.sealed import Sealed
-from shared.contracts.turns import Stages, ToolUse, TurnCompleted, TurnKind
+from shared.contracts.sealed import Sealed, SealedPlace
+from shared.contracts.turns import Stages, TurnCompleted, TurnKind
 from shared.contracts.usage import UsageRecord
 from shared.domain.model import FrozenModel
 from shared.errors import StackError
@@ -30,6 +31,7 @@ from shared.pricing.catalogue import PriceCatalogue, total_usd
 from shared.pricing.price import CostLine
 
 EventT = TypeVar("EventT", bound=Event)
+Unseal = Callable[[Sealed, SealedPlace], str]
 
 PlainDecimal = Annotated[Decimal, PlainSerializer(lambda value: format(value, "f"), return_type=str)]
 """A decimal written as a plain string, never in exponent form."""
@@ -137,7 +139,11 @@ class CallReport(FrozenModel):
     tools: tuple[ReportTool, ...]
     usage: tuple[ReportUsage, ...]
     unpriced: tuple[str, ...]
+    """What was used and has no price, as `provider/sku/unit`; `cost_usd` leaves it out."""
     cost_usd: PlainDecimal
+    """Sum of the amounts in `usage`."""
+    cost_complete: bool
+    """Whether everything that was used has a price."""
     price_catalogue: str
     events: dict[str, int]
 
@@ -147,9 +153,9 @@ class CallReport(FrozenModel):
         return sorted(said, key=lambda speech: speech.index)
 
     def write(self, path: Path) -> None:
-        """Write as indented JSON."""
+        """Write as indented JSON (0600)."""
         text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_private(path, text + "\n")
 
 
 def is_complete(events: Sequence[ReceivedEvent]) -> bool:
@@ -164,7 +170,7 @@ def build_call_report(
     tenant_slug: str,
     caller_turns: Sequence[CallerTurn],
     caller_side_greeting_ms: float | None,
-    unseal: Callable[[Sealed], str],
+    unseal: Unseal,
     catalogue: PriceCatalogue,
 ) -> CallReport:
     """Put a call's report together.
@@ -174,7 +180,7 @@ def build_call_report(
         tenant_slug: the tenant's short name.
         caller_turns: the caller's measurements, in the order in which it spoke.
         caller_side_greeting_ms: connect -> greeting heard, at the caller's end.
-        unseal: opens personal data.
+        unseal: opens personal data (Sealer.unseal).
         catalogue: rates the usage.
 
     Raises:
@@ -199,10 +205,11 @@ def build_call_report(
         caller_side_greeting_ms=_rounded(caller_side_greeting_ms),
         turns=_exchanges(turns, caller_turns, started.at, unseal),
         agent_only=tuple(_speech(turn, unseal) for turn in turns if turn.kind is not TurnKind.EXCHANGE),
-        tools=tuple(_tool(turn.turn_id, tool, unseal) for turn in turns for tool in turn.tools),
+        tools=tuple(_tool(turn, at, unseal) for turn in turns for at in range(len(turn.tools))),
         usage=tuple(_usage(line) for line in lines),
         unpriced=tuple(f"{item.provider}/{item.sku}/{item.unit.value}" for item in unpriced),
         cost_usd=total_usd(lines),
+        cost_complete=not unpriced,
         price_catalogue=started.price_catalogue,
         events=dict(sorted(Counter(received.topic for received in events).items())),
     )
@@ -235,7 +242,7 @@ def _exchanges(
     turns: Sequence[TurnCompleted],
     caller_turns: Sequence[CallerTurn],
     started_at: datetime,
-    unseal: Callable[[Sealed], str],
+    unseal: Unseal,
 ) -> tuple[ReportTurn, ...]:
     exchanges = [turn for turn in turns if turn.kind is TurnKind.EXCHANGE]
     joined = join_turns(
@@ -261,7 +268,7 @@ def _exchange(
     turn: TurnCompleted,
     caller_turns: Sequence[CallerTurn],
     position: int | None,
-    unseal: Callable[[Sealed], str],
+    unseal: Unseal,
 ) -> ReportTurn:
     """One exchange, with the utterance at `position` of the caller's where there is one."""
     caller = cutting = None
@@ -272,8 +279,8 @@ def _exchange(
     return ReportTurn(
         turn_id=turn.turn_id,
         index=turn.index,
-        caller_text=_open(turn.pii.caller_text, unseal),
-        agent_text=_open(turn.pii.agent_text, unseal),
+        caller_text=_open(turn, "pii.caller_text", turn.pii.caller_text, unseal),
+        agent_text=_open(turn, "pii.agent_text", turn.pii.agent_text, unseal),
         speak_to_hear_ms=_rounded(turn.speak_to_hear_ms),
         stages_ms=turn.stages_ms,
         interrupted=turn.interrupted,
@@ -290,23 +297,24 @@ def _exchange(
     )
 
 
-def _speech(turn: TurnCompleted, unseal: Callable[[Sealed], str]) -> ReportSpeech:
+def _speech(turn: TurnCompleted, unseal: Unseal) -> ReportSpeech:
     return ReportSpeech(
         index=turn.index,
         kind=turn.kind,
-        agent_text=_open(turn.pii.agent_text, unseal),
+        agent_text=_open(turn, "pii.agent_text", turn.pii.agent_text, unseal),
         reply_from_cache=turn.reply_from_cache,
         interrupted=turn.interrupted,
         barge_in_stop_ms=_rounded(turn.barge_in_stop_ms),
     )
 
 
-def _tool(turn_id: str, tool: ToolUse, unseal: Callable[[Sealed], str]) -> ReportTool:
+def _tool(turn: TurnCompleted, position: int, unseal: Unseal) -> ReportTool:
+    tool, field = turn.tools[position], f"tools.{position}.pii"
     return ReportTool(
-        turn_id=turn_id,
+        turn_id=turn.turn_id,
         name=encodable(tool.name),
-        arguments=encodable_object(unseal(tool.pii.arguments)),
-        result=None if tool.pii.result is None else encodable(unseal(tool.pii.result)),
+        arguments=encodable_object(unseal(tool.pii.arguments, turn.place(f"{field}.arguments"))),
+        result=_open(turn, f"{field}.result", tool.pii.result, unseal) if tool.pii.result else None,
         ok=tool.ok,
         error_code=tool.error_code,
         duration_ms=tool.duration_ms,
@@ -326,8 +334,8 @@ def _usage(line: CostLine) -> ReportUsage:
     )
 
 
-def _open(sealed: Sealed | None, unseal: Callable[[Sealed], str]) -> str:
-    return encodable(unseal(sealed)) if sealed is not None else ""
+def _open(turn: TurnCompleted, field: str, sealed: Sealed | None, unseal: Unseal) -> str:
+    return encodable(unseal(sealed, turn.place(field))) if sealed is not None else ""
 
 
 def _rounded(value: float | None) -> float | None:

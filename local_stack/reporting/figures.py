@@ -31,6 +31,11 @@ def dollars(amount: Decimal) -> str:
     return f"${amount:.4f}"
 
 
+def cost(report: CallReport) -> str:
+    """`$0.0042`, or `$0.0042, incomplete` where something that was used has no price."""
+    return dollars(report.cost_usd) + ("" if report.cost_complete else ", incomplete")
+
+
 def in_words(code: str) -> str:
     """`caller_hung_up` as people read it."""
     return code.replace("_", " ")

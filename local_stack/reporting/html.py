@@ -18,7 +18,7 @@ from local_stack.reporting.call_report import CallReport, ReportSpeech, ReportTo
 from local_stack.reporting.figures import (
     badges,
     barge_in_stops_ms,
-    dollars,
+    cost,
     in_words,
     longest,
     median,
@@ -102,7 +102,7 @@ def _index_row(report: CallReport, address: str) -> str:
         ("Median speak-to-hear", _NUMBER, milliseconds(median(speak_to_hear_ms(report)))),
         ("Longest barge-in stop", _NUMBER, milliseconds(longest(barge_in_stops_ms(report)))),
         ("Tools", "", tool_names(report)),
-        ("Cost", _NUMBER, dollars(report.cost_usd)),
+        ("Cost", _NUMBER, cost(report)),
     )
     data = "".join(f"<td data-label='{name}'{css}>{escape(value)}</td>" for name, css, value in cells)
     link = f"<a href='{escape(address, quote=True)}'>{escape(report.tenant)}</a>"
@@ -121,7 +121,7 @@ def _heading(report: CallReport) -> str:
         ("Greeting heard after", milliseconds(report.greeting_ms)),
         ("Median speak-to-hear", milliseconds(median(speak_to_hear_ms(report)))),
         ("Longest barge-in stop", milliseconds(longest(barge_in_stops_ms(report)))),
-        ("Cost", dollars(report.cost_usd)),
+        ("Cost", cost(report)),
     ]
     items = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
     error = f"<p class='alarm'>Error: {escape(in_words(report.error_code))}</p>" if report.error_code else ""
@@ -242,7 +242,9 @@ def _costs(report: CallReport) -> str:
         for line in report.usage
     )
     unpriced = (
-        f"<p class='alarm'>Not priced: {escape(', '.join(report.unpriced))}</p>" if report.unpriced else ""
+        f"<p class='alarm'>The sum is incomplete. Not priced: {escape(', '.join(report.unpriced))}</p>"
+        if report.unpriced
+        else ""
     )
     return (
         "<section id='cost'><h2>What it cost</h2><table class='cards'><thead><tr><th scope='col'>Item</th>"

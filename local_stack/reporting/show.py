@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from local_stack.cli.output import out
+from local_stack.output import out
 from local_stack.reporting.call_report import CallReport, ReportTurn
 from local_stack.reporting.plain_text import for_terminal
 from local_stack.reporting.tables import calls_table
@@ -36,6 +36,10 @@ def show_report(*, folder: Path) -> None:
                     f"    {line.provider} {line.sku}: {line.quantity:f} {line.unit} x "
                     f"{line.unit_price_usd:f} = ${line.amount_usd:f}"
                 )
+            )
+        if report.unpriced:
+            console.print(
+                Text(f"    without a price, not in the cost: {for_terminal(', '.join(report.unpriced))}")
             )
     for page in sorted({*folder.glob("index.html"), *folder.glob("*/index.html")}):
         console.print(Text(str(page)))

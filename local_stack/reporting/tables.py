@@ -10,7 +10,7 @@ from rich.text import Text
 from local_stack.reporting.call_report import CallReport
 from local_stack.reporting.figures import (
     barge_in_stops_ms,
-    dollars,
+    cost,
     in_words,
     longest,
     median,
@@ -29,7 +29,7 @@ def calls_table(reports: Sequence[CallReport]) -> Table:
     for heading in ("length", "turns", "greets", "answers", "stops"):
         table.add_column(heading, justify="right")
     table.add_column("tools", overflow="fold")
-    table.add_column("cost", justify="right")
+    table.add_column("cost", justify="right", no_wrap=True)
     for report in reports:
         cells = (
             report.tenant,
@@ -40,7 +40,7 @@ def calls_table(reports: Sequence[CallReport]) -> Table:
             milliseconds(median(speak_to_hear_ms(report))),
             milliseconds(longest(barge_in_stops_ms(report))),
             tool_names(report),
-            dollars(report.cost_usd),
+            cost(report),
         )
         # Text: a name in square brackets would be taken for markup
         table.add_row(*(Text(for_terminal(cell)) for cell in cells))

@@ -11,27 +11,28 @@ is wrong.
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 from pydantic import Field, ValidationError
 
+from shared.adapters.clock import SystemClock
 from shared.adapters.config_problems import Problem, config_error, problems_of
 from shared.domain.agent import AgentConfig, AgentVersion
 from shared.domain.tenant import Tenant
 from shared.errors import AgentConfigError, InvalidInputError, UnknownTenantError
-from shared.ports import AgentRecord
+from shared.ports import AgentRecord, Clock
+from shared.pricing.agent_items import unpriced_choices
+from shared.pricing.catalogue import PriceCatalogue, packaged_catalogue
 
 _TENANT_FILE: Final = "tenant.toml"
 _AGENT_FILE: Final = "agent.toml"
 _MAX_FILE_BYTES: Final = 1_048_576
 _MAX_HINTED: Final = 20
+_NO_PRICE: Final = "has no price in the catalogue ({}/{}), so that limits.spend_usd could not be held"
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -56,18 +57,29 @@ class FileConfigStore:
     Args:
         folder: holds the tenants' folders.
         placeholders: what `${NAME}` in a tool's `url` stands for.
+        catalogue: has the prices without which a spend limit can't be held; None is the packaged one.
+        clock: says which prices hold.
 
     Raises:
         InvalidInputError: there is no such folder.
     """
 
-    def __init__(self, folder: Path, placeholders: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        placeholders: Mapping[str, str] | None = None,
+        *,
+        catalogue: PriceCatalogue | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         if not folder.is_dir():
             raise InvalidInputError(
                 f"the agents folder does not exist: {folder}",
                 hint="PARLEY_AGENTS_DIR must name a folder with one folder per tenant.",
             )
         self._placeholders = dict(placeholders or {})
+        self._catalogue = catalogue or packaged_catalogue()
+        self._clock = clock or SystemClock()
         self._records: dict[str, AgentRecord] = {}
         self._problems: dict[str, AgentConfigError] = {}
         self._slugs: dict[str, str] = {}
@@ -160,10 +172,17 @@ class FileConfigStore:
             named = {problem.field for problem in problems}
             found = [problem for problem in problems_of(error, AgentConfig) if problem.field not in named]
             raise config_error(file, problems + found) from None
-        problems += _schema_problems(config)
+        problems += self._price_problems(config)
         if problems:
             raise config_error(file, problems)
         return config
+
+    def _price_problems(self, config: AgentConfig) -> list[Problem]:
+        """Choices without a price, where the tenant set what a call may cost: that limit would not hold."""
+        if "spend_usd" not in config.limits.model_fields_set:
+            return []
+        unpriced = unpriced_choices(config, self._catalogue, self._clock.now())
+        return [Problem(choice.field, _NO_PRICE.format(choice.provider, choice.sku)) for choice in unpriced]
 
     def _substitute(self, fields: dict[str, Any]) -> list[Problem]:
         """Replace placeholders in the tools' URLs, in place."""
@@ -210,19 +229,3 @@ def _read_toml(path: Path, file: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         reason = f"is not valid TOML: {error}"
     raise config_error(file, [Problem(path.name, reason)])
-
-
-def _schema_problems(config: AgentConfig) -> list[Problem]:
-    """Tools whose parameters are no JSON Schema, or can't be written as JSON (TOML has dates and nan)."""
-    problems: list[Problem] = []
-    for position, tool in enumerate(config.tools):
-        name = f"tools.{position}.parameters"
-        try:
-            json.dumps(tool.parameters, allow_nan=False)
-            Draft202012Validator.check_schema(tool.parameters)
-        except SchemaError as error:
-            where = ".".join([name, *(str(part) for part in error.absolute_path)])
-            problems.append(Problem(where, "is not valid JSON Schema"))
-        except (TypeError, ValueError, RecursionError):
-            problems.append(Problem(name, "holds a value that JSON does not have (a date, nan or inf)"))
-    return problems

@@ -20,10 +20,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ulid import ULID
 
-from shared.contracts.sealed import Sealed
+from shared.contracts.sealed import Sealed, SealedPlace
 from shared.errors import SealError
 
 KEY_BYTES: Final = 32
+_ALG: Final = "A256GCM.2"
 _NONCE_BYTES: Final = 12
 _KEY_FILE_MAX_BYTES: Final = 1024
 
@@ -68,26 +69,34 @@ class AesGcmSealer:
         """`local-` and the key's fingerprint."""
         return self._key_id
 
-    def seal(self, text: str, *, tenant_id: str) -> Sealed:
-        """Encrypt `text`; the tenant makes no difference here (the port has it for keys per tenant)."""
+    def seal(self, text: str, place: SealedPlace) -> Sealed:
+        """Encrypt `text` for one place. There is one key for all tenants; the place holds them apart."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, text.encode("utf-8", "surrogatepass"), self._key_id.encode())
-        return Sealed(key_id=self._key_id, ct=base64.b64encode(nonce + sealed).decode())
+        bound_to = place.associated_data(alg=_ALG, key_id=self._key_id)
+        sealed = self._cipher.encrypt(nonce, text.encode("utf-8", "surrogatepass"), bound_to)
+        return Sealed(key_id=self._key_id, alg=_ALG, ct=base64.b64encode(nonce + sealed).decode())
 
-    def unseal(self, sealed: Sealed) -> str:
-        """Decrypt.
+    def unseal(self, sealed: Sealed, place: SealedPlace) -> str:
+        """Decrypt what stands at `place`.
 
         Raises:
-            SealError: sealed with another key, or changed since.
+            SealError: sealed with another key, changed since, or sealed for another place.
         """
         if sealed.key_id != self._key_id:
-            raise SealError("sealed with another key", key_id=sealed.key_id)
+            raise SealError(
+                "sealed with another key", hint=f"this process has {self._key_id}", key_id=sealed.key_id
+            )
+        bound_to = place.associated_data(alg=sealed.alg, key_id=sealed.key_id)
         try:
             data = base64.b64decode(sealed.ct, validate=True)
-            plain = self._cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], self._key_id.encode())
+            plain = self._cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], bound_to)
             return plain.decode("utf-8", "surrogatepass")
         except (InvalidTag, binascii.Error, ValueError):
-            raise SealError("the sealed value was changed", key_id=sealed.key_id) from None
+            raise SealError(
+                "the sealed value was changed, or moved from another tenant, call or field",
+                key_id=sealed.key_id,
+                path=place.path,
+            ) from None
 
 
 def _create_key_file(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from shared.contracts.event import CallEvent
-from shared.contracts.sealed import Sealed
+from shared.contracts.sealed import Sealed, SealedPlace
 from shared.domain.model import FrozenModel
 from shared.names import Topic
 
@@ -88,9 +88,10 @@ class TurnCompleted(CallEvent):
     stages_ms: Stages = Stages()
     """Breakdown."""
     interrupted: bool = False
-    """Whether the caller cut the reply short."""
+    """Whether the caller's speech cut the reply short; a hang-up or the end of the call does not count."""
     barge_in_stop_ms: float | None = Field(default=None, ge=0)
-    """Caller's first voiced sample -> last agent sample sent; set exactly on interrupted turns."""
+    """Caller's first voiced sample -> last agent sample sent; set exactly on interrupted turns. 0 when the reply was
+    cut before any of it was sent."""
     reply_from_cache: bool = False
     """Whether the reply was kept audio rather than fresh synthesis."""
     tools: tuple[ToolUse, ...] = ()
@@ -99,3 +100,16 @@ class TurnCompleted(CallEvent):
     """Failures met on the way, even those that a fallback covered."""
     pii: TurnPii = TurnPii()
     """What was said."""
+
+    def place(self, field: str) -> SealedPlace:
+        """Where a sealed field of this event stands, for opening it.
+
+        Args:
+            field: `pii.caller_text`, `pii.agent_text`, `tools.0.pii.arguments`, `tools.0.pii.result` …
+        """
+        return turn_place(self.tenant_id, self.call_id, self.turn_id, field)
+
+
+def turn_place(tenant_id: str, call_id: str, turn_id: str, field: str) -> SealedPlace:
+    """Where a field of a turn's event stands, before there is the event."""
+    return SealedPlace(tenant_id=tenant_id, call_id=call_id, path=f"{turn_id}/{field}")

@@ -10,10 +10,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, HttpUrl, field_validator, model_validator
 
 from shared.domain.model import FrozenModel
+from shared.domain.tool_schema import check_parameters
 
 ShortText = Annotated[str, Field(min_length=1, max_length=500)]
 LongText = Annotated[str, Field(min_length=1, max_length=16_000)]
 
+_STT_MODELS = {"deepgram": "nova-3", "deepgram-flux": "flux-general-en"}
+_ELEVENLABS_MODEL = "eleven_flash_v2_5"  # their fastest (time to first audio, Coval, May 2026)
 BUILT_IN_TOOLS = frozenset({"end_call", "transfer_call"})
 
 
@@ -59,6 +62,11 @@ class SttChoice(FrozenModel):
     endpoint: str = Field(default="", max_length=40)
     """Name of an endpoint in the host's settings; "" is the provider's default one."""
 
+    @property
+    def model_name(self) -> str:
+        """The model that is asked for."""
+        return self.model or _STT_MODELS[self.provider]
+
 
 class LlmChoice(FrozenModel):
     """A language model."""
@@ -89,9 +97,14 @@ class TtsChoice(FrozenModel):
     voice: str = Field(default="aura-2-andromeda-en", min_length=1, max_length=120)
     """The vendor's voice name or id."""
     model: str = Field(default="", max_length=80)
-    """The vendor's model where it is not part of the voice; "" is the vendor's default."""
+    """The vendor's model where it is not part of the voice (ElevenLabs); "" is `eleven_flash_v2_5`."""
     endpoint: str = Field(default="", max_length=40)
     """Name of an endpoint in the host's settings; "" is the provider's default one."""
+
+    @property
+    def model_name(self) -> str:
+        """What the vendor bills by: the model, or the voice where that has it in its name."""
+        return self.model or _ELEVENLABS_MODEL if self.provider == "elevenlabs" else self.voice
 
 
 class KnowledgeItem(FrozenModel):
@@ -115,7 +128,7 @@ class HttpTool(FrozenModel):
     method: Literal["POST", "PUT"] = "POST"
     """HTTP method."""
     parameters: dict[str, Any]
-    """JSON Schema (object) of the arguments; the model's arguments are validated against it."""
+    """JSON Schema (draft 2020-12, object, at most 16 KiB) of the arguments; they are validated against it."""
     timeout_s: float = Field(default=8.0, gt=0, le=30)
     """Total deadline of one call, seconds."""
     max_result_bytes: int = Field(default=16_384, ge=64, le=262_144)
@@ -126,8 +139,7 @@ class HttpTool(FrozenModel):
     @field_validator("parameters")
     @classmethod
     def _is_object_schema(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if value.get("type") != "object" or not isinstance(value.get("properties", {}), dict):
-            raise ValueError("parameters must be a JSON Schema of type object")
+        check_parameters(value)
         return value
 
 

@@ -24,6 +24,7 @@ class EndReason(StrEnum):
     CALLER_AWAY = "caller_away"
     PROVIDER_FAILED = "provider_failed"
     MEDIA_FAILED = "media_failed"
+    MEDIA_LOST = "media_lost"
     WORKER_LOST = "worker_lost"
     REFUSED = "refused"
     INTERNAL_ERROR = "internal_error"

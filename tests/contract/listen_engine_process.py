@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import tempfile
 import wave
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
+import aiohttp
 import httpx
 from deepgram import AsyncDeepgramClient
 from deepgram.environment import DeepgramClientEnvironment
@@ -19,6 +22,8 @@ from tests.parts import data_folder
 RATE_HZ = 16_000
 SILENCE = bytes(2 * RATE_HZ)
 """One second."""
+
+_LONGER_THAN_IDLE_S = 20
 
 KEY = {"Authorization": "Token any-key"}
 
@@ -31,6 +36,9 @@ ROOMS = {
     "keyterms": ["book a room", "mountain view", "half an hour", "two people"],
 }
 """What an agent that rents out rooms publishes."""
+
+WEATHER = "what's the weather like"
+"""Said in the recording `weather`."""
 
 TURNS = {
     "turn1_book_a_room": "book a room",
@@ -94,3 +102,33 @@ async def sdk(engine: str, key: str = "any-key") -> AsyncIterator[AsyncDeepgramC
     )
     async with httpx.AsyncClient() as http:
         yield AsyncDeepgramClient(api_key=key, environment=environment, httpx_client=http)
+
+
+@asynccontextmanager
+async def bare(
+    http: aiohttp.ClientSession, url: str, query: str = "", *, version: int = 1
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A socket without a client library; the whole block has 20 s."""
+    async with (
+        asyncio.timeout(_LONGER_THAN_IDLE_S),
+        http.ws_connect(f"{url}/v{version}/listen?{query}", headers=KEY) as socket,
+    ):
+        yield socket
+
+
+async def say(socket: aiohttp.ClientWebSocketResponse, *sounds: bytes, message_bytes: int = 1600) -> None:
+    for pcm in sounds:
+        for start in range(0, len(pcm), message_bytes):
+            await socket.send_bytes(pcm[start : start + message_bytes])
+
+
+async def messages_until_close(socket: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
+    return [json.loads(message.data) async for message in socket]
+
+
+def finals(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [message for message in messages if message["type"] == "Results" and message["is_final"]]
+
+
+def transcript(result: dict[str, Any]) -> str:
+    return str(result["channel"]["alternatives"][0]["transcript"])

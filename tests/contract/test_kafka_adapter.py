@@ -29,6 +29,7 @@ from shared.ids import IdKind, new_id
 from shared.names import Topic
 from tests.fakes.examples import CANARY, call_admitted, every_event
 from tests.fakes.kafka import MockCluster, mock_cluster
+from tests.fakes.waiting import until
 
 PATIENT = BufferLimits(delivery_timeout_s=60.0)
 """For tests in which brokers are there: a busy machine is no outage."""
@@ -58,12 +59,6 @@ async def publishing(
 
 def at_least(count: int) -> Callable[[Sequence[ReceivedEvent]], bool]:
     return lambda events: len(events) >= count
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for the publisher's thread; pytest's timeout ends a wait that never does."""
-    while not condition():  # noqa: ASYNC110 - another thread changes it
-        await asyncio.sleep(0.01)
 
 
 def publish(publisher: KafkaEventPublisher, events: Sequence[Event]) -> None:

@@ -1,37 +1,34 @@
-"""The engine's `/v1/listen` and `/v2/listen`, through the official SDK and bare sockets."""
+"""The engine's `/v1/listen` as a stream, and what `/v2/listen` refuses alike, through the SDK and bare sockets."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
-import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
-from deepgram.core.api_error import ApiError
 from deepgram.listen.v1.types import ListenV1Configure, ListenV1Metadata, ListenV1Results
-from deepgram.listen.v2.types import ListenV2CloseStream, ListenV2Configure, ListenV2TurnInfo
 
 from tests.contract.listen_engine_process import (
     KEY,
     RATE_HZ,
     SILENCE,
+    WEATHER,
+    bare,
+    finals,
+    messages_until_close,
     recording,
     running_engine,
+    say,
     sdk,
-    wav_file,
+    transcript,
 )
 
 # deepgram-sdk 7.17 imports names that websockets 17 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:websockets:DeprecationWarning")
-
-WEATHER = "what's the weather like"
-LONGER_THAN_IDLE_S = 20
 
 
 @pytest.fixture(scope="module")
@@ -44,36 +41,6 @@ def engine() -> Iterator[str]:
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
-
-
-@asynccontextmanager
-async def bare(
-    http: aiohttp.ClientSession, url: str, query: str = "", *, version: int = 1
-) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """A socket without a client library; the whole block has 20 s."""
-    async with (
-        asyncio.timeout(LONGER_THAN_IDLE_S),
-        http.ws_connect(f"{url}/v{version}/listen?{query}", headers=KEY) as socket,
-    ):
-        yield socket
-
-
-async def say(socket: aiohttp.ClientWebSocketResponse, *sounds: bytes, message_bytes: int = 1600) -> None:
-    for pcm in sounds:
-        for start in range(0, len(pcm), message_bytes):
-            await socket.send_bytes(pcm[start : start + message_bytes])
-
-
-async def messages_until_close(socket: aiohttp.ClientWebSocketResponse) -> list[dict[str, Any]]:
-    return [json.loads(message.data) async for message in socket]
-
-
-def finals(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [message for message in messages if message["type"] == "Results" and message["is_final"]]
-
-
-def transcript(result: dict[str, Any]) -> str:
-    return str(result["channel"]["alternatives"][0]["transcript"])
 
 
 @pytest.mark.needs("recordings")
@@ -299,110 +266,3 @@ async def test_a_handshake_is_refused_with_deepgrams_error(
 async def test_a_browser_may_give_its_key_as_a_subprotocol(engine: str, http: aiohttp.ClientSession) -> None:
     async with http.ws_connect(f"{engine}/v1/listen", protocols=("token", "any-key")) as socket:
         assert socket.protocol == "token"
-
-
-@pytest.mark.needs("recordings")
-async def test_the_sdk_transcribes_a_recording(engine: str) -> None:
-    async with sdk(engine) as client:
-        answer = await client.listen.v1.media.transcribe_file(
-            request=wav_file("weather"), model="nova-3", smart_format=True
-        )
-
-    [channel] = answer.results.channels
-    [alternative] = channel.alternatives
-    assert alternative.transcript == "What's the weather like?"
-    assert [word.word for word in alternative.words] == WEATHER.split()
-    assert answer.metadata.duration == pytest.approx(2.03, abs=0.01)
-    assert answer.metadata.channels == 1
-
-
-@pytest.mark.needs("recordings")
-async def test_raw_audio_is_transcribed_as_its_query_says(engine: str, http: aiohttp.ClientSession) -> None:
-    body = recording("weather") + SILENCE + recording("brooklyn_bridge")
-    async with http.post(f"{engine}/v1/listen?encoding=linear16", data=body, headers=KEY) as response:
-        answer = await response.json()
-
-    [alternative] = answer["results"]["channels"][0]["alternatives"]
-    assert alternative["transcript"] == f"{WEATHER} how old is the brooklyn bridge"
-    assert alternative["words"][-1]["end"] > 3.03 + 1.5
-
-
-@pytest.mark.parametrize(
-    ("headers", "body", "status"),
-    [
-        ({}, SILENCE, 401),
-        (KEY, b"", 400),
-        (KEY, b"RIFF\x00", 400),
-        ({**KEY, "Content-Type": "application/json"}, b'{"url": "http://127.0.0.1/a.wav"}', 400),
-        ({**KEY, "Content-Type": "application/json"}, b"{", 400),
-        (KEY, bytes(32 * 1024 * 1024 + 1), 413),
-    ],
-    ids=["no key", "nothing", "half a WAV", "an address", "no JSON", "too much"],
-)
-async def test_a_recording_is_refused_with_deepgrams_error(
-    engine: str, http: aiohttp.ClientSession, headers: dict[str, str], body: bytes, status: int
-) -> None:
-    async with http.post(f"{engine}/v1/listen", data=io.BytesIO(body), headers=headers) as response:
-        answer = await response.json()
-
-    assert response.status == status
-    assert set(answer) == {"err_code", "err_msg", "request_id"}
-
-
-async def test_the_sdk_tells_a_refusal(engine: str) -> None:
-    async with sdk(engine, key="invalid") as client:
-        with pytest.raises(ApiError) as caught:
-            await client.listen.v1.media.transcribe_file(request=SILENCE)
-
-    assert caught.value.status_code == 401
-    assert caught.value.body["err_code"] == "INVALID_AUTH"
-
-
-@pytest.mark.needs("recordings")
-async def test_the_sdk_hears_a_flux_turn_from_start_to_end(engine: str) -> None:
-    async with (
-        sdk(engine) as client,
-        client.listen.v2.connect(
-            model="flux-general-en", encoding="linear16", sample_rate=RATE_HZ, eager_eot_threshold=0.4
-        ) as socket,
-    ):
-        await socket.send_media(recording("weather") + SILENCE)
-        await socket.send_close_stream(ListenV2CloseStream(type="CloseStream"))
-        connected, *turns = [message async for message in socket]
-
-    assert (connected.type, connected.sequence_id) == ("Connected", 0)
-    assert all(isinstance(turn, ListenV2TurnInfo) for turn in turns)
-    events = [turn.event for turn in turns]
-    assert events[0] == "StartOfTurn"
-    assert set(events[1:-1]) <= {"Update", "EagerEndOfTurn", "TurnResumed"}
-    assert events[-1] == "EndOfTurn"
-    assert turns[-1].transcript == "What's the weather like?"
-    assert turns[-1].trigger == "model"
-    assert turns[-1].end_of_turn_confidence >= 0.7
-    assert {turn.turn_index for turn in turns} == {0}
-    assert [turn.sequence_id for turn in turns] == list(range(1, len(turns) + 1))
-    assert {turn.request_id for turn in turns} == {connected.request_id}
-
-
-@pytest.mark.needs("recordings")
-async def test_closing_ends_the_turn_by_the_clients_wish(engine: str, http: aiohttp.ClientSession) -> None:
-    async with bare(http, engine, version=2) as socket:
-        await say(socket, recording("brooklyn_bridge"))
-        await socket.send_json({"type": "CloseStream"})
-        messages = await messages_until_close(socket)
-
-    assert (messages[-1]["event"], messages[-1]["trigger"]) == ("EndOfTurn", "manual")
-    assert socket.close_code == 1000
-
-
-async def test_flux_takes_new_thresholds_in_band_or_says_why_not(engine: str) -> None:
-    async with sdk(engine) as client, client.listen.v2.connect(model="flux-general-en") as socket:
-        await socket.recv()
-        await socket.send_configure(ListenV2Configure(thresholds={"eot_threshold": 0.8}, keyterms=["parley"]))
-        done = await socket.recv()
-        await socket.send_configure(ListenV2Configure(thresholds={"eot_threshold": 8}))
-        refused = await socket.recv()
-
-    assert (done.type, done.thresholds.eot_threshold, done.keyterms) == ("ConfigureSuccess", 0.8, ["parley"])
-    assert refused.type == "ConfigureFailure"
-    assert "eot_threshold" in refused.description

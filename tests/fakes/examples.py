@@ -14,7 +14,7 @@ from shared.contracts.calls import (
     CallTransferred,
 )
 from shared.contracts.event import Event
-from shared.contracts.turns import Stages, ToolPii, ToolUse, TurnCompleted, TurnKind, TurnPii
+from shared.contracts.turns import Stages, ToolPii, ToolUse, TurnCompleted, TurnKind, TurnPii, turn_place
 from shared.contracts.usage import UsageItem, UsageRecord, UsageSnapshot, UsageUnit
 from shared.domain.call import EndReason, Media, RefusalReason
 from shared.ids import IdKind, new_id
@@ -55,20 +55,21 @@ def every_event() -> list[Event]:
         "call_id": new_id(IdKind.CALL),
         "at": START,
     }
-    agent_id, sealer = new_id(IdKind.AGENT), FakeSealer()
+    agent_id = new_id(IdKind.AGENT)
+    return [*_of_a_call(call, agent_id), _of_a_turn(call), *_of_usage(call, agent_id)]
 
-    def event_id() -> str:
-        return new_id(IdKind.EVENT)
 
-    def sealed() -> dict[str, str]:
-        return sealer.seal(CANARY, tenant_id=call["tenant_id"]).model_dump()
+def _event_id() -> str:
+    return new_id(IdKind.EVENT)
 
+
+def _of_a_call(call: dict[str, Any], agent_id: str) -> list[Event]:
     return [
-        CallRequested(event_id=event_id(), **call, agent_id=agent_id, media=Media.WEBSOCKET, region="local"),
-        CallAdmitted(event_id=event_id(), **call, segment=1),
-        CallRefused(event_id=event_id(), **call, reason=RefusalReason.AT_CAPACITY),
+        CallRequested(event_id=_event_id(), **call, agent_id=agent_id, media=Media.WEBSOCKET, region="local"),
+        CallAdmitted(event_id=_event_id(), **call, segment=1),
+        CallRefused(event_id=_event_id(), **call, reason=RefusalReason.AT_CAPACITY),
         CallStarted(
-            event_id=event_id(),
+            event_id=_event_id(),
             **call,
             agent_id=agent_id,
             version_id=new_id(IdKind.AGENT_VERSION),
@@ -77,9 +78,9 @@ def every_event() -> list[Event]:
             region="local",
             price_catalogue="2026-03",
         ),
-        CallTransferred(event_id=event_id(), **call, target="reception"),
+        CallTransferred(event_id=_event_id(), **call, target="reception"),
         CallEnded(
-            event_id=event_id(),
+            event_id=_event_id(),
             **call,
             end_reason=EndReason.CALLER_HUNG_UP,
             duration_ms=61_020,
@@ -87,32 +88,47 @@ def every_event() -> list[Event]:
             greeting_ms=310,
             error_code="provider_failed",
         ),
-        TurnCompleted(
-            event_id=event_id(),
-            **call,
-            turn_id=new_id(IdKind.TURN),
-            index=1,
-            kind=TurnKind.EXCHANGE,
-            speak_to_hear_ms=-12.5,
-            stages_ms=Stages(endpointing=251.0, stt_final=180.0, llm_first_token=90.5, tts_first_byte=40.0),
-            interrupted=True,
-            barge_in_stop_ms=220.0,
-            reply_from_cache=True,
-            tools=(
-                ToolUse(
-                    name="book_room",
-                    ok=False,
-                    duration_ms=41.0,
-                    error_code="remote_timeout",
-                    pii=ToolPii.model_validate({"arguments": sealed(), "result": sealed()}),
-                ),
+    ]
+
+
+def _of_a_turn(call: dict[str, Any]) -> Event:
+    sealer = FakeSealer()
+
+    def sealed() -> dict[str, str]:
+        return sealer.seal(
+            CANARY, turn_place(call["tenant_id"], call["call_id"], "turn_1", "pii")
+        ).model_dump()
+
+    return TurnCompleted(
+        event_id=_event_id(),
+        **call,
+        turn_id=new_id(IdKind.TURN),
+        index=1,
+        kind=TurnKind.EXCHANGE,
+        speak_to_hear_ms=-12.5,
+        stages_ms=Stages(endpointing=251.0, stt_final=180.0, llm_first_token=90.5, tts_first_byte=40.0),
+        interrupted=True,
+        barge_in_stop_ms=220.0,
+        reply_from_cache=True,
+        tools=(
+            ToolUse(
+                name="book_room",
+                ok=False,
+                duration_ms=41.0,
+                error_code="remote_timeout",
+                pii=ToolPii.model_validate({"arguments": sealed(), "result": sealed()}),
             ),
-            error_codes=("remote_timeout",),
-            pii=TurnPii.model_validate({"caller_text": sealed(), "agent_text": sealed()}),
         ),
-        UsageSnapshot(event_id=event_id(), **call, segment=1, seq=2, started_at=START, items=usage_items()),
+        error_codes=("remote_timeout",),
+        pii=TurnPii.model_validate({"caller_text": sealed(), "agent_text": sealed()}),
+    )
+
+
+def _of_usage(call: dict[str, Any], agent_id: str) -> list[Event]:
+    return [
+        UsageSnapshot(event_id=_event_id(), **call, segment=1, seq=2, started_at=START, items=usage_items()),
         UsageRecord(
-            event_id=event_id(),
+            event_id=_event_id(),
             **call,
             agent_id=agent_id,
             started_at=START,

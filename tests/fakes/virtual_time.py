@@ -54,3 +54,8 @@ def run_virtual(main: Coroutine[Any, Any, T]) -> T:
 def loop_time() -> float:
     """The running loop's clock, as a function to inject."""
     return asyncio.get_running_loop().time()
+
+
+def elapsed_s() -> float:
+    """What the running loop's clock has jumped since the test began, seconds."""
+    return loop_time() - START_S

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from shared.contracts.calls import CallEnded, CallRefused
 from shared.contracts.event import Event
-from shared.contracts.sealed import Sealed
+from shared.contracts.sealed import Sealed, SealedPlace
 from shared.contracts.turns import TurnCompleted
 from shared.contracts.usage import UsageRecord
 
@@ -20,7 +20,7 @@ class Books:
     """What was published of one call."""
 
     events: tuple[Event, ...]
-    unseal: Callable[[Sealed], str]
+    unseal: Callable[[Sealed, SealedPlace], str]
 
     def of(self, event_type: type[E]) -> list[E]:
         """The events of one class, in order."""
@@ -34,8 +34,13 @@ class Books:
     @property
     def conversation(self) -> list[tuple[str, str]]:
         """(caller, agent) of each turn, in words."""
-        turns = [turn.pii for turn in self.of(TurnCompleted)]
-        return [(self._open(turn.caller_text), self._open(turn.agent_text)) for turn in turns]
+        return [
+            (
+                self._open(turn.pii.caller_text, turn.place("pii.caller_text")),
+                self._open(turn.pii.agent_text, turn.place("pii.agent_text")),
+            )
+            for turn in self.of(TurnCompleted)
+        ]
 
     @property
     def spoken(self) -> str:
@@ -52,5 +57,5 @@ class Books:
         """Whether the last word has been written about the call."""
         return bool(self.of(CallRefused) or (self.of(CallEnded) and self.of(UsageRecord)))
 
-    def _open(self, sealed: Sealed | None) -> str:
-        return "" if sealed is None else self.unseal(sealed)
+    def _open(self, sealed: Sealed | None, place: SealedPlace) -> str:
+        return "" if sealed is None else self.unseal(sealed, place)

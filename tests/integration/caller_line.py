@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from local_stack.callers.script import FRAME
 from local_stack.callers.timeline import CallTimeline
 from local_stack.callers.wav import CALLER_RATE_HZ
 from local_stack.callers.websocket_media import WebSocketMedia
+from tests.fakes.waiting import until
 
 
 def speech(seconds: float = 1.0) -> Pcm:
@@ -141,10 +141,3 @@ class Line:
             self.timeline.spoke(piece)
             await self.media.send(piece)
             self.timeline.advance(time.monotonic())
-
-
-async def until(happened: Callable[[], Awaitable[bool]], timeout_s: float = 15.0) -> None:
-    """Wait for something that only asking tells."""
-    async with asyncio.timeout(timeout_s):
-        while not await happened():  # noqa: ASYNC110 - another process tells nobody
-            await asyncio.sleep(0.05)

@@ -13,6 +13,11 @@ _LOUD = 1000.0
 _FINAL_AFTER_S = 0.15
 TTS_RATE_HZ = 24000
 
+# how fast these providers are
+_FIRST_TOKEN_S = 0.1
+_FIRST_BYTE_S = 0.05
+_BETWEEN_CHUNKS_S = 0.05
+
 
 class GateSTT(stt.STT):
     """Hears "hello" in anything loud; final 150 ms after it stops."""
@@ -75,7 +80,7 @@ class _ScriptedStream(llm.LLMStream):
     async def _run(self) -> None:
         scripted = self._llm
         assert isinstance(scripted, ScriptedLLM)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(_FIRST_TOKEN_S)
         turns = sum(1 for item in self._chat_ctx.items if getattr(item, "role", "") == "user")
         reply = scripted.replies[min(turns, len(scripted.replies)) - 1]
         self._event_ch.send_nowait(
@@ -101,12 +106,12 @@ class _ToneStream(tts.ChunkedStream):
         output_emitter.initialize(
             request_id=utils.shortuuid(), sample_rate=TTS_RATE_HZ, num_channels=1, mime_type="audio/pcm"
         )
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(_FIRST_BYTE_S)
         time = np.arange(round(float(self.input_text.rstrip(".")) * TTS_RATE_HZ)) / TTS_RATE_HZ
         tone = (np.sin(2 * np.pi * 220 * time) * 6000).astype(np.int16)
         audio = np.concatenate([np.zeros(round(0.06 * TTS_RATE_HZ), np.int16), tone])
         step = TTS_RATE_HZ // 5
         for start in range(0, len(audio), step):
             output_emitter.push(audio[start : start + step].tobytes())
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_BETWEEN_CHUNKS_S)
         output_emitter.flush()

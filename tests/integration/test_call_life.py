@@ -15,6 +15,7 @@ from shared.domain.call import EndReason, RefusalReason
 from shared.errors import CallRefusedError
 from shared.ids import IdKind, new_id
 from tests.fakes.kafka import mock_cluster
+from tests.fakes.waiting import until
 from tests.integration.agent_process import (
     REPLY,
     Agent,
@@ -29,7 +30,7 @@ from tests.integration.agent_process import (
     running_agent,
 )
 from tests.integration.call_books import Books
-from tests.integration.caller_line import Line, speech, until
+from tests.integration.caller_line import Line, speech
 
 EXIT_S = 20.0
 

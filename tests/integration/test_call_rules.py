@@ -28,7 +28,8 @@ from tests.integration.call_books import Books
 from tests.integration.caller_line import Line, speech
 from tests.integration.obedient_model import AFTER_TOOL, ObedientModel, Script, Wish, obedient_model
 
-AWAY_AFTER_S = 1.0
+AWAY_AFTER_S = 2.0
+"""Longer than a caller of these calls waits before they speak; and twice that is longer than the limit in minutes."""
 WRAP_UP, GOODBYE, STILL_THERE = "Nearly out of time.", "Thanks for calling.", "Anybody there?"
 APOLOGY, FAILURE = "Sorry, one moment please.", "I have to end this call."
 PHRASES = {

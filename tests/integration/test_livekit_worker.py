@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from shared.errors import CallRefusedError
 from shared.ids import IdKind, new_id
 from shared.names import AGENT_NAME
 from tests.fakes.livekit_room import FakeParticipant, FakeRoom
+from tests.fakes.waiting import block_until, until
 from tests.integration.agent_process import (
     Agent,
     Parts,
@@ -43,7 +45,7 @@ from tests.integration.agent_process import (
     publish,
 )
 from tests.integration.call_books import Books
-from tests.integration.caller_line import Line, Placed, speech, until
+from tests.integration.caller_line import Line, Placed, speech
 
 pytestmark = pytest.mark.needs("livekit")
 
@@ -99,9 +101,13 @@ class Rooms:
         finally:
             await asyncio.to_thread(started.__exit__, None, None, None)
 
+    def token(self, metadata: DispatchMetadata) -> str:
+        """Opens that call's room."""
+        return caller_token(metadata, key=API_KEY, secret=self.secret)
+
     def media(self, metadata: DispatchMetadata) -> LiveKitMedia:
         """A caller's end of a new room."""
-        return LiveKitMedia(self.url, caller_token(metadata, key=API_KEY, secret=self.secret))
+        return LiveKitMedia(self.url, self.token(metadata))
 
     def odd_media(self, call_id: str, *, dispatched: str, attributes: dict[str, str]) -> LiveKitMedia:
         """One whose token was signed with other things in it."""
@@ -146,29 +152,27 @@ def tenant(env: dict[str, str]) -> Publication:
 @contextmanager
 def media_server(env: dict[str, str], folder: Path) -> Iterator[Rooms]:
     """A livekit-server that listens."""
-    spec = server_spec(env["PARLEY_MEDIA_SECRET"])
+    secret = secrets.token_urlsafe(48)
+    spec = server_spec(secret)
     with (
         (folder / "livekit.log").open("wb") as log,
         subprocess.Popen(spec.argv, env={**os.environ, **spec.env}, stdout=log, stderr=log) as server,
     ):
         try:
-            deadline_s = time.monotonic() + _SERVER_START_S
-            while not _accepts(spec.port):
-                assert time.monotonic() < deadline_s, "livekit-server does not listen"
-                assert server.poll() is None, "livekit-server did not start"
-                time.sleep(0.05)
+            block_until(partial(_listens, server, spec.port), _SERVER_START_S)
             url = f"ws://127.0.0.1:{spec.port}"
             livekit = {
                 "PARLEY_LIVEKIT_URL": url,
                 "PARLEY_LIVEKIT_API_KEY": API_KEY,
-                "PARLEY_LIVEKIT_API_SECRET": env["PARLEY_MEDIA_SECRET"],
+                "PARLEY_LIVEKIT_API_SECRET": secret,
             }
             yield Rooms(url, {**env, **livekit}, folder)
         finally:
             server.terminate()
 
 
-def _accepts(port: int) -> bool:
+def _listens(server: subprocess.Popen[bytes], port: int) -> bool:
+    assert server.poll() is None, "livekit-server did not start"
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -229,6 +233,32 @@ async def test_a_caller_with_another_tenants_signature_is_refused_before_anythin
     assert refused.value.data["reason"] == EndReason.REFUSED
     await worker.logged("room_refused")
     assert parts.counters() == before
+
+
+async def test_a_token_opens_its_call_once(rooms: Rooms, worker: Worker, tenant: Publication) -> None:
+    metadata = metadata_of(tenant)
+    token = rooms.token(metadata)
+    first = Line(metadata.call_id, LiveKitMedia(rooms.url, token))
+    await first.dial()
+    await first.hears_out()
+    # whoever has the token takes the caller's place in the room, and ends the call with it
+    second = LiveKitMedia(rooms.url, token)
+    dialling = asyncio.create_task(second.connect(on_audio=lambda *_: None, on_clear=lambda _: None))
+    await first.ended()
+    await first.hang_up()
+    await asyncio.wait({dialling})
+    await second.aclose()
+    await rooms.books(metadata.call_id)
+
+    late = LiveKitMedia(rooms.url, token)
+    dialling = asyncio.create_task(late.connect(on_audio=lambda *_: None, on_clear=lambda _: None))
+    await worker.logged("offer_rejected", reason="call_exists", call_id=metadata.call_id)
+    await late.aclose()
+    with pytest.raises(CallRefusedError):
+        await dialling
+    (books,) = await rooms.books(metadata.call_id)
+    assert books.one(CallEnded).end_reason is EndReason.MEDIA_LOST
+    books.one(UsageRecord)
 
 
 async def test_a_caller_whose_room_gets_no_track_within_two_seconds_is_not_left_in_silence(

@@ -6,13 +6,14 @@ import asyncio
 import dataclasses
 import json
 import weakref
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from typing import Any
 
 from livekit.agents import APIConnectionError, APIConnectOptions, APITimeoutError, llm
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, NotGivenOr
 from livekit.agents.utils import is_given
 
+from edge_agents.providers.llm.sent_request import watching_request
 from edge_agents.providers.meter import UsageMeter
 from edge_agents.providers.timeouts import DEADLINES, Deadlines
 from shared.contracts.usage import UsageUnit
@@ -34,6 +35,7 @@ class MeteredLLM(llm.LLM[Any]):
         sku: model as in the price catalogue.
         request: parameters of every request, which a request's own `extra_kwargs` go before.
         deadlines: see above.
+        give_back: called once when this object is closed, or thrown away unclosed.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class MeteredLLM(llm.LLM[Any]):
         sku: str,
         request: dict[str, Any] | None = None,
         deadlines: Deadlines = DEADLINES,
+        give_back: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
         self.inner = inner
@@ -56,6 +59,9 @@ class MeteredLLM(llm.LLM[Any]):
         self._label = inner.label
         self._streams: weakref.WeakSet[_MeteredStream] = weakref.WeakSet()
         inner.on("metrics_collected", self._forward_metrics)
+        # a call that could not be prepared throws its providers away
+        self._give_back = weakref.finalize(self, give_back or _nothing)
+        self._give_back.atexit = False
 
     @property
     def model(self) -> str:
@@ -102,6 +108,7 @@ class MeteredLLM(llm.LLM[Any]):
             await stream.aclose()
         self.inner.off("metrics_collected", self._forward_metrics)
         await self.inner.aclose()
+        self._give_back()
 
     def _forward_metrics(self, *args: Any) -> None:
         self.emit("metrics_collected", *args)
@@ -117,7 +124,7 @@ class MeteredLLM(llm.LLM[Any]):
             self._meter.add(self._provider_name, self._sku, unit, max(tokens, 0))
 
     def count_unreported(self, prompt_chars: int, reply_chars: int) -> None:
-        """Count a reply that ended before its usage was reported; vendors bill it all the same."""
+        """Estimate a reply that ended before its usage was reported; vendors bill it (sent_request.py)."""
         for unit, chars in ((UsageUnit.INPUT_TOKEN, prompt_chars), (UsageUnit.OUTPUT_TOKEN, reply_chars)):
             tokens = -(-chars // _CHARS_PER_TOKEN)
             self._meter.add(self._provider_name, self._sku, unit, tokens, estimated=True)
@@ -148,12 +155,13 @@ class _MeteredStream(llm.LLMStream):
         reply_chars = 0
         # what was sent and then given up is billed, though nobody reports it: preemptive replies mostly
         given_up = False
-        inner = owner.inner.chat(
-            chat_ctx=self._chat_ctx,
-            tools=self._tools,
-            conn_options=dataclasses.replace(self._conn_options, max_retry=0),
-            **self._options,
-        )
+        with watching_request() as request:
+            inner = owner.inner.chat(
+                chat_ctx=self._chat_ctx,
+                tools=self._tools,
+                conn_options=dataclasses.replace(self._conn_options, max_retry=0),
+                **self._options,
+            )
         try:
             async with inner:
                 async for chunk in _within_deadlines(inner, owner.deadlines):
@@ -167,10 +175,14 @@ class _MeteredStream(llm.LLMStream):
             given_up = True
             raise
         finally:
-            if not reported and (reply_chars or given_up):
+            if not reported and (reply_chars or (given_up and request.sent)):
                 owner.count_unreported(_request_chars(self._chat_ctx, self._tools), reply_chars)
         if not reply_chars:
             raise APIConnectionError("the model answered with nothing", retryable=True)
+
+
+def _nothing() -> None:
+    return
 
 
 async def _within_deadlines(stream: llm.LLMStream, deadlines: Deadlines) -> AsyncIterable[llm.ChatChunk]:

@@ -10,7 +10,7 @@ from edge_agents.providers.llm.metered import MeteredLLM
 from edge_agents.providers.meter import UsageMeter
 from edge_agents.providers.timeouts import Deadlines
 from shared.domain.agent import LlmChoice
-from shared.pricing.sku import sku_of
+from shared.pricing.agent_items import llm_sku
 
 
 def openai_llm(
@@ -32,11 +32,12 @@ def openai_llm(
         cache_key: stable per agent version, so that requests with the same prefix meet the same prompt cache.
         deadlines: of each reply.
     """
+    give_back = None
     if choice.base_url is None:
         client = clients.openai(choice.endpoint)
     else:
         # tenants' own keys come with the secrets of the control plane; until then such servers take none
-        client = clients.tenant_openai(str(choice.base_url).rstrip("/"), api_key="none")
+        client, give_back = clients.tenant_openai(str(choice.base_url).rstrip("/"), api_key="none")
     plugin = openai_plugin.LLM(
         model=choice.model,
         client=client,
@@ -47,8 +48,9 @@ def openai_llm(
         plugin,
         meter=meter,
         provider=choice.provider,
-        sku=sku_of(choice.provider, choice.model),
+        sku=llm_sku(choice),
         # not the plugin's own setting: that would stand above a request's
         request={"max_completion_tokens": max_tokens},
         deadlines=deadlines,
+        give_back=give_back,
     )

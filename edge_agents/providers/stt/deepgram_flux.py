@@ -10,10 +10,8 @@ from edge_agents.providers.stt.deepgram_usage import unreported_s
 from edge_agents.providers.stt.metered import MeteredSTT, UnansweredAudio
 from edge_agents.providers.timeouts import Deadlines
 from shared.domain.agent import SttChoice
-from shared.pricing.sku import KEYTERM_ADDON, sku_of
-
-DEFAULT_MODEL = "flux-general-en"
-"""Used where an agent names none."""
+from shared.pricing.agent_items import stt_sku
+from shared.pricing.sku import KEYTERM_ADDON
 
 
 def deepgram_flux_stt(
@@ -30,10 +28,9 @@ def deepgram_flux_stt(
 
     Billed per second of audio.
     """
-    model = choice.model or DEFAULT_MODEL
     endpoint = clients.endpoint("deepgram-flux", choice.endpoint)
     plugin = deepgram.STTv2(
-        model=model,
+        model=choice.model_name,
         keyterm=list(keyterms),
         tags=list(tags),
         eager_eot_threshold=0.5,
@@ -41,12 +38,12 @@ def deepgram_flux_stt(
         api_key=endpoint.key.get_secret_value(),
         http_session=clients.http,
     )
-    model = sku_of("deepgram", model)
+    sku = stt_sku(choice)
     return MeteredSTT(
         plugin,
         meter=meter,
         provider="deepgram",
-        skus=(model, KEYTERM_ADDON) if keyterms else (model,),
+        skus=(sku, KEYTERM_ADDON) if keyterms else (sku,),
         unreported_s=unreported_s,
         unanswered=unanswered,
         deadlines=deadlines,

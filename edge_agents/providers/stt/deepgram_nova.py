@@ -10,10 +10,8 @@ from edge_agents.providers.stt.deepgram_usage import unreported_s
 from edge_agents.providers.stt.metered import MeteredSTT, UnansweredAudio
 from edge_agents.providers.timeouts import Deadlines
 from shared.domain.agent import SttChoice
-from shared.pricing.sku import KEYTERM_ADDON, sku_of
-
-DEFAULT_MODEL = "nova-3"
-"""Used where an agent names none."""
+from shared.pricing.agent_items import stt_sku
+from shared.pricing.sku import KEYTERM_ADDON
 
 
 def deepgram_nova_stt(
@@ -31,10 +29,9 @@ def deepgram_nova_stt(
 
     Billed by the connection's lifetime, which the plugin reports (the rest when it closes).
     """
-    model = choice.model or DEFAULT_MODEL
     endpoint = clients.endpoint("deepgram-stt", choice.endpoint)
     plugin = deepgram.STT(
-        model=model,
+        model=choice.model_name,
         language=language,
         keyterm=list(keyterms),
         tags=list(tags),
@@ -43,12 +40,12 @@ def deepgram_nova_stt(
         api_key=endpoint.key.get_secret_value(),
         http_session=clients.http,
     )
-    model = sku_of("deepgram", model)
+    sku = stt_sku(choice)
     return MeteredSTT(
         plugin,
         meter=meter,
         provider="deepgram",
-        skus=(model, KEYTERM_ADDON) if keyterms else (model,),
+        skus=(sku, KEYTERM_ADDON) if keyterms else (sku,),
         unreported_s=unreported_s,
         unanswered=unanswered,
         deadlines=deadlines,

@@ -13,7 +13,7 @@ from edge_agents.providers.meter import UsageMeter
 from edge_agents.providers.timeouts import Deadlines
 from edge_agents.providers.tts.metered import MeteredTTS
 from shared.domain.agent import TtsChoice
-from shared.pricing.sku import sku_of
+from shared.pricing.agent_items import tts_sku
 
 
 class EscapingAzureTTS(azure.TTS):
@@ -42,6 +42,4 @@ def azure_tts(
             http_session=clients.voice_http,
         )
 
-    return MeteredTTS(
-        make, meter=meter, provider="azure", sku=sku_of("azure", choice.voice), deadlines=deadlines
-    )
+    return MeteredTTS(make, meter=meter, provider="azure", sku=tts_sku(choice), deadlines=deadlines)

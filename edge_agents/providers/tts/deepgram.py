@@ -9,7 +9,7 @@ from edge_agents.providers.meter import UsageMeter
 from edge_agents.providers.timeouts import Deadlines
 from edge_agents.providers.tts.metered import MeteredTTS
 from shared.domain.agent import TtsChoice
-from shared.pricing.sku import sku_of
+from shared.pricing.agent_items import tts_sku
 
 
 def deepgram_tts(
@@ -32,7 +32,7 @@ def deepgram_tts(
         make,
         meter=meter,
         provider="deepgram",
-        sku=sku_of("deepgram", choice.voice),
+        sku=tts_sku(choice),
         deadlines=deadlines,
         # the pool closes a socket that was in use at an interruption, at the start of the next reply
         renew_after_cut=True,

@@ -23,10 +23,12 @@ from local_stack.engines.listen.errors import (
     check_key,
 )
 from local_stack.engines.listen.flux import FluxStream
+from local_stack.engines.listen.keyterm_models import TooManyKeytermModelsError
 from local_stack.engines.listen.listen_v1 import ListenV1Stream
-from local_stack.engines.listen.query import FluxOptions, ListenOptions
+from local_stack.engines.listen.model_lease import ModelLease
+from local_stack.engines.listen.query import AudioOptions, FluxOptions, ListenOptions
 from local_stack.engines.listen.stream import MAX_MESSAGE_BYTES
-from local_stack.engines.tts.slots import StreamSlots, TooManyStreamsError
+from local_stack.engines.slots import StreamSlots, TooManyStreamsError
 
 _MAX_BODY_BYTES = 32 * 1024 * 1024
 
@@ -83,10 +85,11 @@ async def _listen_v1(request: web.Request) -> web.StreamResponse:
     try:
         check_key(request.headers)
         options = ListenOptions.parse(request.query)
-        with engine.slots.take():
+        with engine.slots.take(), _lease(engine, options.audio) as lease:
             socket = await _open_socket(request, request_id)
             with contextlib.suppress(ConnectionResetError):
-                await ListenV1Stream(socket, engine.pool, options, request_id).run()
+                stream = ListenV1Stream(socket, engine.pool, lease, options=options, request_id=request_id)
+                await stream.run()
             return socket
     except TooManyStreamsError:
         return TOO_MANY_REQUESTS.response(request_id)
@@ -100,10 +103,10 @@ async def _listen_flux(request: web.Request) -> web.StreamResponse:
     try:
         check_key(request.headers)
         options = FluxOptions.parse(request.query)
-        with engine.slots.take():
+        with engine.slots.take(), _lease(engine, options.audio) as lease:
             socket = await _open_socket(request, request_id)
             with contextlib.suppress(ConnectionResetError):
-                stream = FluxStream(socket, engine.pool, options, request_id)
+                stream = FluxStream(socket, engine.pool, lease, options=options, request_id=request_id)
                 await stream.open()
                 await stream.run()
             return socket
@@ -119,9 +122,9 @@ async def _listen_batch(request: web.Request) -> web.StreamResponse:
     try:
         check_key(request.headers)
         options = ListenOptions.parse(request.query)
-        with engine.slots.take():
+        with engine.slots.take(), _lease(engine, options.audio) as lease:
             recording = read_recording(await _body(request), options.audio)
-            answer = await transcribe(recording, engine.pool, options, request_id)
+            answer = await transcribe(recording, engine.pool, lease, options=options, request_id=request_id)
             return web.json_response(answer, headers={"dg-request-id": request_id})
     except TooManyStreamsError:
         return TOO_MANY_REQUESTS.response(request_id)
@@ -130,6 +133,13 @@ async def _listen_batch(request: web.Request) -> web.StreamResponse:
         return FAILED.response(request_id)
     except Refused as refused:
         return refused.response(request_id)
+
+
+def _lease(engine: ListenEngine, audio: AudioOptions) -> ModelLease:
+    try:
+        return engine.pool.lease(audio.agent_id, audio.keyterms)
+    except TooManyKeytermModelsError:
+        raise TOO_MANY_REQUESTS from None
 
 
 async def _body(request: web.Request) -> bytes:

@@ -16,6 +16,7 @@ from local_stack.engines.listen import segmenter as sg
 from local_stack.engines.listen.audio import Encoding, FrameSource, SpeechDetector
 from local_stack.engines.listen.decoder_pool import DecoderPool
 from local_stack.engines.listen.errors import AUDIO_TOO_LONG, NO_AUDIO
+from local_stack.engines.listen.model_lease import ModelLease
 from local_stack.engines.listen.query import AudioOptions, ListenOptions
 
 MAX_RECORDING_S = 600.0
@@ -58,7 +59,7 @@ def read_recording(body: bytes, audio: AudioOptions) -> Recording:
 
 
 async def transcribe(
-    recording: Recording, pool: DecoderPool, options: ListenOptions, request_id: str
+    recording: Recording, pool: DecoderPool, lease: ModelLease, *, options: ListenOptions, request_id: str
 ) -> ms.Message:
     """Decode a recording; cancelling leaves nothing behind.
 
@@ -68,7 +69,7 @@ async def transcribe(
     Raises:
         DecoderLostError: a decoder process died over it twice.
     """
-    model = pool.model_for(options.audio.agent_id)
+    model = await lease.model()
     found = []
     for stretch in await asyncio.to_thread(lambda: list(_stretches(recording))):
         decoded = await pool.final(model, bytes(stretch.pcm), live=False)

@@ -57,6 +57,7 @@ class DecoderLink:
         self._setting_up = setting_up
         self._jobs: list[_Job] = []
         self._numbers = 0
+        self._background: set[asyncio.Task[Head]] = set()
         self._wake = asyncio.Event()
         self._ready = asyncio.Event()
         self._task = asyncio.create_task(self._run())
@@ -89,6 +90,12 @@ class DecoderLink:
         self._wake.set()
         return await answer
 
+    def ask_in_background(self, urgency: Urgency, head: Head) -> None:
+        """Have a job done that nobody waits for; that it failed is logged."""
+        task = asyncio.create_task(self.ask(urgency, head))
+        self._background.add(task)
+        task.add_done_callback(self._forget)
+
     async def close(self) -> None:
         """End the process; jobs that wait are cancelled."""
         self._task.cancel()
@@ -96,6 +103,11 @@ class DecoderLink:
         for job in self._jobs:
             job.answer.cancel()
         self._jobs.clear()
+
+    def _forget(self, task: asyncio.Task[Head]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("a decoder did not do its housekeeping: %s", error)
 
     async def _run(self) -> None:
         while True:

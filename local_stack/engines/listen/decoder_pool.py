@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 
 from local_stack.engines.listen.decoder_link import DecoderLink, DecoderLostError, Urgency
 from local_stack.engines.listen.decoder_protocol import GENERAL, Head
+from local_stack.engines.listen.keyterm_models import KeytermModels, base_model, definition
 from local_stack.engines.listen.language_source import Language
+from local_stack.engines.listen.model_lease import ModelLease
 from local_stack.engines.listen.transcript import Word, is_noise
 
 WARM_STREAMS = 2
 """Interim decoders of one model that each process keeps ready: building one takes 0.1 s."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Hearing:
         head = {"do": "hear", "utterance": self._utterance, "model": self._model, "cmn": self._cmn}
         answer = await self._link.ask(Urgency.INTERIM, head, pcm)
         if answer["words"] is None:
-            _in_background(self._link, Urgency.WARM, {"do": "warm", "model": self._model, "streams": 1})
+            self._link.ask_in_background(Urgency.WARM, {"do": "warm", "model": self._model, "streams": 1})
             return None
         return _words(answer)
 
@@ -65,7 +64,7 @@ class Hearing:
         self._closed = True
         self._link.leases -= 1
         if self._opened:
-            _in_background(self._link, Urgency.RELEASE, {"do": "release", "utterance": self._utterance})
+            self._link.ask_in_background(Urgency.RELEASE, {"do": "release", "utterance": self._utterance})
 
 
 class DecoderPool:
@@ -79,6 +78,7 @@ class DecoderPool:
         self._workers = workers
         self._links: list[DecoderLink] = []
         self._languages: dict[str, Language] = {}
+        self._keyterm_models = KeytermModels()
         self._utterances = count(1)
 
     async def start(self) -> None:
@@ -89,7 +89,7 @@ class DecoderPool:
 
     async def close(self) -> None:
         """End the processes; what waits is cancelled."""
-        await asyncio.gather(*(link.close() for link in self._links))
+        await asyncio.gather(self._keyterm_models.close(), *(link.close() for link in self._links))
 
     async def define(self, model: str, language: Language) -> None:
         """Teach all processes a language; utterances that run go on with what they began with.
@@ -97,14 +97,23 @@ class DecoderPool:
         Raises:
             DecoderLostError: a process could not load it.
         """
-        head, body = _definition(model, language)
+        head, body = definition(model, language)
         await asyncio.gather(*(link.ask(Urgency.DEFINE, head, body) for link in self._links))
         self._languages[model] = language
         self._warm(model)
 
-    def model_for(self, agent_id: str | None) -> str:
-        """The agent's own model, or the general one."""
-        return agent_id if agent_id in self._languages else GENERAL
+    def language_of(self, agent_id: str | None) -> tuple[str, Language | None]:
+        """The agent's own model and its language, or the general model."""
+        language = self._languages.get(agent_id or GENERAL)
+        return (GENERAL, None) if language is None else (agent_id or GENERAL, language)
+
+    def lease(self, agent_id: str | None, keyterms: Iterable[str]) -> ModelLease:
+        """Choose the model for a stream or request.
+
+        Raises:
+            TooManyKeytermModelsError: there is no room for these keyterms.
+        """
+        return ModelLease(self.language_of, self._keyterm_models, agent_id, keyterms)
 
     def hearing(self, model: str, cmn: str) -> Hearing:
         """Lease an interim decoder for one utterance from the process with the fewest.
@@ -112,7 +121,8 @@ class DecoderPool:
         Args:
             cmn: of the channel's last utterance; empty for none.
         """
-        link = min(self._links, key=lambda link: (not link.ready, link.leases, link.backlog_bytes))
+        links = self._links_of(model)
+        link = min(links, key=lambda link: (not link.ready, link.leases, link.backlog_bytes))
         return Hearing(link, next(self._utterances), model, cmn)
 
     async def final(self, model: str, pcm: bytes, *, live: bool = True) -> Decoded:
@@ -128,44 +138,29 @@ class DecoderPool:
         urgency = Urgency.FINAL if live else Urgency.RECORDING
         head = {"do": "final", "model": model}
         try:
-            answer = await self._idlest().ask(urgency, head, pcm)
+            answer = await self._idlest(model).ask(urgency, head, pcm)
         except DecoderLostError:
-            answer = await self._idlest().ask(urgency, head, pcm)
+            answer = await self._idlest(model).ask(urgency, head, pcm)
         words = _words(answer)
-        return Decoded(() if model != GENERAL and is_noise(words) else words, answer["cmn"])
+        return Decoded(() if base_model(model) != GENERAL and is_noise(words) else words, answer["cmn"])
 
-    def _idlest(self) -> DecoderLink:
-        return min(self._links, key=lambda link: (not link.ready, link.backlog_bytes, link.leases))
+    def _idlest(self, model: str) -> DecoderLink:
+        links = self._links_of(model)
+        return min(links, key=lambda link: (not link.ready, link.backlog_bytes, link.leases))
+
+    def _links_of(self, model: str) -> list[DecoderLink]:
+        link = self._keyterm_models.link_of(model)
+        return self._links if link is None else [link]
 
     def _setting_up(self) -> Iterable[tuple[Head, bytes]]:
         for model, language in self._languages.items():
-            yield _definition(model, language)
+            yield definition(model, language)
         yield {"do": "warm", "model": GENERAL, "streams": 1}, b""
 
     def _warm(self, model: str) -> None:
         for link in self._links:
             for _ in range(WARM_STREAMS):
-                _in_background(link, Urgency.WARM, {"do": "warm", "model": model, "streams": WARM_STREAMS})
-
-
-_background: set[asyncio.Task[Head]] = set()
-
-
-def _in_background(link: DecoderLink, urgency: Urgency, head: Head) -> None:
-    task = asyncio.create_task(link.ask(urgency, head))
-    _background.add(task)
-    task.add_done_callback(_forget)
-
-
-def _forget(task: asyncio.Task[Head]) -> None:
-    _background.discard(task)
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.warning("a decoder did not do its housekeeping: %s", error)
-
-
-def _definition(model: str, language: Language) -> tuple[Head, bytes]:
-    arpa = language.arpa.encode()
-    return {"do": "define", "model": model, "arpa_bytes": len(arpa)}, arpa + language.dictionary.encode()
+                link.ask_in_background(Urgency.WARM, {"do": "warm", "model": model, "streams": WARM_STREAMS})
 
 
 def _words(answer: Head) -> tuple[Word, ...]:

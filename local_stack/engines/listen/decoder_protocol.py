@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 RATE_HZ = 16_000
@@ -25,6 +26,9 @@ BYTES_PER_S = RATE_HZ * 2
 _LENGTHS = struct.Struct(">II")
 
 Head = dict[str, Any]
+
+KeytermEntry = tuple[str, Sequence[str]]
+"""A keyterm as a decoder learns it: its words, joined by blanks, and the phones of each way to say it."""
 
 
 def pack(head: Head, body: bytes = b"") -> bytes:

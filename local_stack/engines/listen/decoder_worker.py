@@ -17,7 +17,7 @@ import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,7 +25,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from pocketsphinx import Decoder
 
-from local_stack.engines.listen.decoder_protocol import GENERAL, RATE_HZ, Head, pack, read_message
+from local_stack.engines.listen.decoder_keyterms import add_keyterms, split_keyterm
+from local_stack.engines.listen.decoder_protocol import (
+    GENERAL,
+    RATE_HZ,
+    Head,
+    KeytermEntry,
+    pack,
+    read_message,
+)
 
 _NARROW_BEAMS = {"maxhmmpf": 10_000, "maxwpf": 40, "beam": 1e-40, "pbeam": 1e-40, "wbeam": 1e-25}
 """For interim results and for the large general model: half the default's time there (.22 word errors on 13
@@ -46,6 +54,11 @@ _FRAMES_PER_S = 100
 _UNKNOWN_CONFIDENCE = 0.8
 """For a word whose posterior the decoder doesn't tell."""
 
+_KEYTERM_WEIGHT = 100.0
+"""How much likelier than a word drawn at random a keyterm is. Of 84 utterances with one of seven invented names 79 were
+heard with an agent's language (1: 69, 10: 74, 1000: 81), 42 of 56 with the general one (1: 40); 19 keyterms that were
+not said did no harm to 273 words of the demo's callers at any of these weights."""
+
 _MAX_IDLE = 16
 _MAX_IDLE_GENERAL = 2
 """Interim decoders kept after the busiest moment: 10 MB each of an agent's model, 90 MB of the general one."""
@@ -62,10 +75,12 @@ class LoadedModel:
     Args:
         arpa: n-gram model; None for the one that comes with the decoder.
         dictionary: pronunciations; None likewise.
+        keyterms: of the clients that are decoded with it, beside its own words.
     """
 
     arpa: bytes | None = None
     dictionary: bytes | None = None
+    keyterms: Sequence[KeytermEntry] = ()
     final: Any = None
     idle: list[Any] = field(default_factory=list)
     """Interim decoders that hear nothing now."""
@@ -83,6 +98,12 @@ class LoadedModel:
         self.idle.append(self._build(_INTERIM_SEARCH))
 
     def _build(self, search: dict[str, bool]) -> Any:
+        decoder = self._build_plain(search)
+        if self.keyterms:
+            add_keyterms(decoder, self.keyterms, weight=_KEYTERM_WEIGHT)
+        return decoder
+
+    def _build_plain(self, search: dict[str, bool]) -> Any:
         options: dict[str, Any] = {"samprate": RATE_HZ, "loglevel": "FATAL", **search}
         if self.arpa is None or self.dictionary is None:
             return Decoder(**options, **_NARROW_BEAMS)
@@ -112,6 +133,7 @@ class DecoderWorker:
         self._leases: dict[int, Lease] = {}
         self._actions: dict[str, Callable[[Head, bytes], Head]] = {
             "define": self._define,
+            "forget": self._forget,
             "warm": self._warm,
             "hear": self._hear,
             "release": self._release,
@@ -126,11 +148,24 @@ class DecoderWorker:
             traceback.print_exc()
             return {"error": type(error).__name__}
 
+    def final_decoder(self, model: str) -> Any:
+        """A model's thorough decoder.
+
+        Raises:
+            KeyError: there is no such model.
+        """
+        return self._models[model].final_decoder()
+
     def _define(self, head: Head, body: bytes) -> Head:
         arpa_bytes = head["arpa_bytes"]
-        model = LoadedModel(body[:arpa_bytes], body[arpa_bytes:])
+        keyterms = head.get("keyterms", ())
+        model = LoadedModel(body[:arpa_bytes] or None, body[arpa_bytes:] or None, keyterms)
         model.final_decoder()  # a model that can't be loaded must not take the place of one that could
         self._models[head["model"]] = model
+        return {}
+
+    def _forget(self, head: Head, _: bytes) -> Head:
+        self._models.pop(head["model"], None)
         return {}
 
     def _warm(self, head: Head, _: bytes) -> Head:
@@ -162,7 +197,7 @@ class DecoderWorker:
         return {}
 
     def _final(self, head: Head, body: bytes) -> Head:
-        decoder = self._models[head["model"]].final_decoder()
+        decoder = self.final_decoder(head["model"])
         if not body:  # the decoder raises at no audio at all
             return {"words": [], "cmn": ""}
         decoder.start_utt()
@@ -182,13 +217,18 @@ def _dithered(body: bytes) -> bytes:
 def _words(decoder: Any) -> list[WordTuple]:
     return [
         (
-            _VARIANT.sub("", segment.word),
-            segment.start_frame / _FRAMES_PER_S,
-            (segment.end_frame + 1) / _FRAMES_PER_S,
+            text,
+            start_s,
+            end_s,
             round(segment.prob, 3) if 0 < segment.prob <= 1 else _UNKNOWN_CONFIDENCE,
         )
         for segment in decoder.seg() or ()
         if segment.word[0] not in "<[+"  # silence and noises
+        for text, start_s, end_s in split_keyterm(
+            _VARIANT.sub("", segment.word),
+            segment.start_frame / _FRAMES_PER_S,
+            (segment.end_frame + 1) / _FRAMES_PER_S,
+        )
     ]
 
 

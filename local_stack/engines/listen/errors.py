@@ -28,6 +28,9 @@ class Refused(Exception):  # noqa: N818  (an outcome that the protocol names, no
 
 INVALID_AUTH = Refused(401, "INVALID_AUTH", "Invalid credentials.")
 TOO_MANY_REQUESTS = Refused(429, "TOO_MANY_REQUESTS", "Too many requests. Please try again later.")
+TOO_MANY_KEYTERMS = Refused(
+    400, "Bad Request", "Keyterm limit exceeded. The maximum number of tokens across all keyterms is 500."
+)
 NO_AUDIO = Refused(400, "Bad Request", "Bad Request: failed to process audio: corrupt or unsupported data")
 AUDIO_TOO_LARGE = Refused(413, "PAYLOAD_TOO_LARGE", "Payload size exceeds the limit of 32 MB.")
 AUDIO_TOO_LONG = Refused(413, "PAYLOAD_TOO_LARGE", "The recording is longer than 10 minutes.")

@@ -12,6 +12,8 @@ from aiohttp import web
 
 from local_stack.engines.listen import messages as ms
 from local_stack.engines.listen.decoder_pool import Decoded, DecoderPool
+from local_stack.engines.listen.keyterm_models import TooManyKeytermModelsError
+from local_stack.engines.listen.model_lease import ModelLease
 from local_stack.engines.listen.query import FluxOptions, confidence_of_pause
 from local_stack.engines.listen.segmenter import Ended
 from local_stack.engines.listen.stream import ListenStream, StreamSettings
@@ -23,10 +25,16 @@ class FluxStream(ListenStream):
     """A `/v2/listen` stream."""
 
     def __init__(
-        self, socket: web.WebSocketResponse, pool: DecoderPool, options: FluxOptions, request_id: str
+        self,
+        socket: web.WebSocketResponse,
+        pool: DecoderPool,
+        lease: ModelLease,
+        *,
+        options: FluxOptions,
+        request_id: str,
     ) -> None:
         settings = StreamSettings(pause_s=options.thresholds.pause_s, interims=True)
-        super().__init__(socket, pool, audio=options.audio, settings=settings, request_id=request_id)
+        super().__init__(socket, pool, lease, audio=options.audio, settings=settings, request_id=request_id)
         self._options = options
         self._sequence_id = 0
         self._turn_index = 0
@@ -106,10 +114,12 @@ class FluxStream(ListenStream):
 
     async def _configure(self, message: ms.Message) -> None:
         try:
-            self._options = self._options.configured(message)
-        except ValueError as error:
+            options = self._options.configured(message)
+            self.lease.change_keyterms(options.keyterms)
+        except (ValueError, TooManyKeytermModelsError) as error:
             await self._send(ms.configure_refused(self.request_id, str(error)))
             return
+        self._options = options
         self.segmenter.pause_s = self._options.thresholds.pause_s
         await self._send(ms.flux_configured(self._options))
 

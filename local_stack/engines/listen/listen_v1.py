@@ -6,7 +6,9 @@ from aiohttp import web
 
 from local_stack.engines.listen import messages as ms
 from local_stack.engines.listen.decoder_pool import Decoded, DecoderPool
-from local_stack.engines.listen.query import ListenOptions, strings
+from local_stack.engines.listen.keyterm_models import TooManyKeytermModelsError
+from local_stack.engines.listen.model_lease import ModelLease
+from local_stack.engines.listen.query import ListenOptions, keyterms_of
 from local_stack.engines.listen.segmenter import Ended
 from local_stack.engines.listen.stream import ListenStream, StreamSettings
 from local_stack.engines.listen.transcript import Word
@@ -17,12 +19,18 @@ class ListenV1Stream(ListenStream):
     """A `/v1/listen` stream."""
 
     def __init__(
-        self, socket: web.WebSocketResponse, pool: DecoderPool, options: ListenOptions, request_id: str
+        self,
+        socket: web.WebSocketResponse,
+        pool: DecoderPool,
+        lease: ModelLease,
+        *,
+        options: ListenOptions,
+        request_id: str,
     ) -> None:
         settings = StreamSettings(
             pause_s=options.pause_s, interims=options.interims, long_silence_s=options.utterance_end_s
         )
-        super().__init__(socket, pool, audio=options.audio, settings=settings, request_id=request_id)
+        super().__init__(socket, pool, lease, audio=options.audio, settings=settings, request_id=request_id)
         self._options = options
         self._sent: tuple[Word, ...] = ()
         self._last_word_end_s: float | None = None
@@ -86,10 +94,11 @@ class ListenV1Stream(ListenStream):
             self._last_word_end_s = None
 
     def _configured(self, message: ms.Message) -> ms.Message:
-        """Keyterms are taken and not used: the words of an agent are in its language model."""
+        """New keyterms are heard from the next utterance on."""
         try:
-            keyterms = strings("keyterms", message.get("keyterms"))
-        except ValueError as error:
+            keyterms = keyterms_of(message.get("keyterms"))
+            self.lease.change_keyterms(keyterms)
+        except (ValueError, TooManyKeytermModelsError) as error:
             return ms.configure_refused(self.request_id, str(error))
         return ms.keyterms_configured(self.request_id, keyterms)
 

@@ -1,11 +1,12 @@
 """Read the query of a request or handshake into what the engine can do.
 
 Parameters that have no meaning for a local recogniser (smart_format's numerals, profanity_filter, mip_opt_out ...) are
-ignored, as are keyterms: the words of an agent are in its language model.
+ignored.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from multidict import MultiMapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from local_stack.engines.listen.audio import Encoding
-from local_stack.engines.listen.errors import bad_query
+from local_stack.engines.listen.errors import TOO_MANY_KEYTERMS, bad_query
 from local_stack.engines.listen.segmenter import FRAME_S
 
 LEAST_PAUSE_S = 0.24
@@ -24,9 +25,16 @@ _PAUSE_WITHOUT_ENDPOINTING_S = 0.5
 
 _MAX_ENDPOINTING_MS = 60_000
 _RATES_HZ = (8_000, 48_000)
+_DEFAULT_RATES_HZ: dict[Encoding, int] = {"linear16": 16_000, "mulaw": 8_000}
 _ENCODINGS: dict[str, Encoding] = {"linear16": "linear16", "mulaw": "mulaw", "ulaw": "mulaw"}
 _AGENT_TAG = "agent:"
-_MAX_KEYTERMS = 500
+_MAX_STRINGS = 500
+
+MAX_KEYTERM_TOKENS = 500
+"""Of all keyterms together, as developers.deepgram.com/docs/keyterm has it (Nov 2026)."""
+
+_TOKEN_CHARS = 4
+"""Deepgram's tokeniser isn't public: a token is taken for this much of a word, as is usual in English."""
 
 Query = MultiMapping[str]
 
@@ -41,6 +49,8 @@ class AudioOptions:
     """As the client named it; answers repeat it."""
     agent_id: str | None
     """Whose language is spoken, from `tag=agent:ID`; None for anyone's."""
+    keyterms: tuple[str, ...]
+    """Terms to expect beside those of the agent."""
 
     @classmethod
     def parse(cls, query: Query, *, default_model: str) -> Self:
@@ -59,11 +69,15 @@ class AudioOptions:
         model = query.get("model", default_model)
         if "keyterm" in query and model.startswith("nova-2"):
             raise bad_query("keyterm: Keyterm Prompting is not available for nova-2: use keywords")
-        if len(query.getall("keyterm", ())) > _MAX_KEYTERMS:
-            raise bad_query(f"keyterm: more than {_MAX_KEYTERMS}")
-        default_rate_hz = 8_000 if encoding == "mulaw" else 16_000
+        keyterms = tuple(query.getall("keyterm", ()))
+        if keyterm_tokens(keyterms) > MAX_KEYTERM_TOKENS:
+            raise TOO_MANY_KEYTERMS
         return cls(
-            encoding, _whole(query, "sample_rate", default_rate_hz, *_RATES_HZ), model, _agent_id(query)
+            encoding=encoding,
+            sample_rate_hz=_whole(query, "sample_rate", _DEFAULT_RATES_HZ[encoding], *_RATES_HZ),
+            model=model,
+            agent_id=_agent_id(query),
+            keyterms=keyterms,
         )
 
 
@@ -161,7 +175,6 @@ class FluxOptions:
 
     audio: AudioOptions
     thresholds: Thresholds
-    keyterms: tuple[str, ...]
     language_hints: tuple[str, ...]
 
     @classmethod
@@ -177,8 +190,12 @@ class FluxOptions:
             thresholds = Thresholds().changed(given)
         except ValueError as error:
             raise bad_query(str(error)) from None
-        keyterms, hints = query.getall("keyterm", ()), query.getall("language_hint", ())
-        return cls(audio, thresholds, tuple(keyterms), tuple(hints))
+        return cls(audio, thresholds, tuple(query.getall("language_hint", ())))
+
+    @property
+    def keyterms(self) -> tuple[str, ...]:
+        """Terms to expect."""
+        return self.audio.keyterms
 
     def configured(self, message: dict[str, Any]) -> Self:
         """With what a `Configure` message changes.
@@ -189,9 +206,10 @@ class FluxOptions:
         changes: dict[str, Any] = {}
         if "thresholds" in message:
             changes["thresholds"] = self.thresholds.changed(_given(message["thresholds"]))
-        for field, name in (("keyterms", "keyterms"), ("language_hints", "language_hints")):
-            if name in message:
-                changes[field] = strings(name, message[name])
+        if "language_hints" in message:
+            changes["language_hints"] = strings("language_hints", message["language_hints"])
+        if "keyterms" in message:
+            changes["audio"] = replace(self.audio, keyterms=keyterms_of(message["keyterms"]))
         return replace(self, **changes)
 
 
@@ -206,6 +224,23 @@ def _given(thresholds: object) -> dict[str, Any]:
     }
 
 
+def keyterms_of(value: object) -> tuple[str, ...]:
+    """The keyterms of a client's message.
+
+    Raises:
+        ValueError: they are no strings, or more than may be.
+    """
+    keyterms = strings("keyterms", value)
+    if keyterm_tokens(keyterms) > MAX_KEYTERM_TOKENS:
+        raise ValueError(f"keyterms: {TOO_MANY_KEYTERMS.err_msg}")
+    return keyterms
+
+
+def keyterm_tokens(keyterms: Iterable[str]) -> int:
+    """How much of the limit keyterms take: a token for every four characters that a word begins, at least one each."""
+    return sum(max(1, sum(-(-len(word) // _TOKEN_CHARS) for word in keyterm.split())) for keyterm in keyterms)
+
+
 def strings(name: str, value: object) -> tuple[str, ...]:
     """A list of strings, or one string, from a client's message.
 
@@ -216,12 +251,8 @@ def strings(name: str, value: object) -> tuple[str, ...]:
         return ()
     if isinstance(value, str):
         return (value,)
-    if (
-        not isinstance(value, list)
-        or len(value) > _MAX_KEYTERMS
-        or not all(isinstance(v, str) for v in value)
-    ):
-        raise ValueError(f"{name}: must be up to {_MAX_KEYTERMS} strings")
+    if not isinstance(value, list) or len(value) > _MAX_STRINGS or not all(isinstance(v, str) for v in value):
+        raise ValueError(f"{name}: must be up to {_MAX_STRINGS} strings")
     return tuple(value)
 
 

@@ -23,6 +23,7 @@ from local_stack.engines.listen.audio import FrameSource, SpeechDetector
 from local_stack.engines.listen.decoder_link import DecoderLostError
 from local_stack.engines.listen.decoder_pool import Decoded, DecoderPool
 from local_stack.engines.listen.messages import Message
+from local_stack.engines.listen.model_lease import ModelLease
 from local_stack.engines.listen.query import AudioOptions
 from local_stack.engines.listen.utterance import Utterance
 
@@ -109,6 +110,7 @@ class ListenStream(ABC):
     Args:
         socket: open.
         pool: decodes.
+        lease: of the model; closed by whoever opened it.
         audio: what the query said of the audio.
         settings: how the protocol wants to hear.
         request_id: of this stream, in all its messages.
@@ -118,6 +120,7 @@ class ListenStream(ABC):
         self,
         socket: web.WebSocketResponse,
         pool: DecoderPool,
+        lease: ModelLease,
         *,
         audio: AudioOptions,
         settings: StreamSettings,
@@ -127,9 +130,9 @@ class ListenStream(ABC):
         self.request_id = request_id
         self.segmenter = sg.Segmenter(pause_s=settings.pause_s, long_silence_s=settings.long_silence_s)
         self.utterance: Utterance | None = None
+        self.lease = lease
         self.sha256 = hashlib.sha256()
         self._pool = pool
-        self._agent_id = audio.agent_id
         self._interims = settings.interims
         self._source = FrameSource(audio.encoding, audio.sample_rate_hz)
         self._detector = SpeechDetector()
@@ -275,7 +278,7 @@ class ListenStream(ABC):
     async def _begin(self, started: sg.SpeechStarted) -> None:
         self.utterance = Utterance(
             self._pool,
-            model=self._pool.model_for(self._agent_id),
+            model=await self.lease.model(),
             start_s=started.at_s,
             interims=self._interims,
             cmn=self._cmn,

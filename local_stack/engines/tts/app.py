@@ -9,11 +9,11 @@ from typing import Literal
 
 from aiohttp import web
 
+from local_stack.engines.slots import StreamSlots
 from local_stack.engines.tts import azure, deepgram, elevenlabs
 from local_stack.engines.tts.engine import ENGINE, SpeechEngine
 from local_stack.engines.tts.espeak import load_espeak
 from local_stack.engines.tts.flite import flite_installed, load_flite
-from local_stack.engines.tts.slots import StreamSlots
 from local_stack.engines.tts.speech import SpeechService
 from local_stack.engines.tts.synthesizer import Synthesizer
 from local_stack.engines.tts.voices import EngineName, voice_table

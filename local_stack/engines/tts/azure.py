@@ -14,10 +14,10 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from local_stack.engines.slots import TooManyStreamsError
 from local_stack.engines.tts.engine import ENGINE, SpeechEngine
 from local_stack.engines.tts.responses import collect_pcm, stream_response
 from local_stack.engines.tts.shaping import pcm_silence
-from local_stack.engines.tts.slots import TooManyStreamsError
 from local_stack.engines.tts.speech import AudioOptions, Emit, SpeechStream
 from local_stack.engines.tts.ssml import MAX_SSML_BYTES, Pause, SpokenText, SsmlError, parse_ssml
 from local_stack.engines.tts.synthesizer import SynthesisError

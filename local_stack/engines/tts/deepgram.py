@@ -18,11 +18,11 @@ from enum import Enum, auto
 
 from aiohttp import WSMsgType, web
 
+from local_stack.engines.slots import TooManyStreamsError
 from local_stack.engines.tts import deepgram_wire as wire
 from local_stack.engines.tts.engine import ENGINE
 from local_stack.engines.tts.responses import collect_pcm, stream_response
 from local_stack.engines.tts.sentences import SentenceBuffer
-from local_stack.engines.tts.slots import TooManyStreamsError
 from local_stack.engines.tts.speech import Emit, SpeechStream
 from local_stack.engines.tts.synthesizer import SynthesisError
 from local_stack.engines.tts.wav import wav_file

@@ -15,12 +15,12 @@ from enum import Enum, auto
 
 from aiohttp import WSMsgType, web
 
+from local_stack.engines.slots import TooManyStreamsError
 from local_stack.engines.tts import elevenlabs_wire as wire
 from local_stack.engines.tts.alignment import share_out
 from local_stack.engines.tts.engine import ENGINE, SpeechEngine
 from local_stack.engines.tts.responses import stream_response
 from local_stack.engines.tts.sentences import SentenceBuffer
-from local_stack.engines.tts.slots import TooManyStreamsError
 from local_stack.engines.tts.speech import AudioOptions, Emit, SpeechStream
 from local_stack.engines.tts.synthesizer import SynthesisError
 

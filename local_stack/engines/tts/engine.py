@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from local_stack.engines.tts.slots import StreamSlots
+from local_stack.engines.slots import StreamSlots
 from local_stack.engines.tts.speech import SpeechService
 from local_stack.engines.tts.voices import VoiceTable
 

@@ -205,6 +205,9 @@ async def test_a_tenant_s_own_server_that_falls_silent_times_out_too(
         with pytest.raises(APITimeoutError):
             await ask(providers.llm)
 
+        # it had the whole prompt, and works on it until it sees that we have gone
+        assert set(metered(providers)) == {"openai-compatible/own-endpoint/input_token~"}
+
 
 async def test_closing_in_mid_reply_leaves_nothing_running(desk: Bench) -> None:
     await desk.engine.use_profile(llm={"tokens_per_s": [1, 1]})

@@ -24,6 +24,8 @@ REFUSALS: list[dict[str, Any]] = [
 ]
 SILENCES: list[dict[str, Any]] = [{"kind": "stall"}, {"kind": "silent"}, {"kind": "garbage"}]
 BREAKS: list[dict[str, Any]] = [{"kind": "half_chunk"}, {"kind": "close"}]
+OPEN_S = 0.5
+"""How long a connection is kept without a word: what is counted is its life."""
 MODELS = {"deepgram": "nova-3", "deepgram-flux": "flux-general-en"}
 ITEMS = {"deepgram": "deepgram/nova-3/second", "deepgram-flux": "deepgram/flux-en/second"}
 PAUSE = SILENCE[: len(SILENCE) * 2 // 5]
@@ -101,10 +103,10 @@ async def test_a_connection_is_counted_for_as_long_as_it_lives(desk: Bench) -> N
     async with desk.providers(stt=ears("deepgram", WELL)) as providers:
         async with hearing(providers) as stream:
             await talk(stream, PAUSE)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(OPEN_S)
         await providers.aclose()
 
-        assert 0.5 < metered(providers)[ITEMS["deepgram"]] < BOUND_S
+        assert OPEN_S < metered(providers)[ITEMS["deepgram"]] < BOUND_S
 
 
 @each_protocol

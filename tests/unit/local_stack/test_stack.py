@@ -16,7 +16,13 @@ from shared.errors import AgentConfigError, StackError
 
 
 def wiring(tmp_path: Path, llm: LlmTarget | None = None) -> Wiring:
-    return Wiring(state=StateDir(tmp_path), media_secret="m" * 40, engine_key="local-key", llm=llm)
+    return Wiring(
+        state=StateDir(tmp_path),
+        media_secret="m" * 40,
+        livekit_secret="r" * 40,
+        engine_key="local-key",
+        llm=llm,
+    )
 
 
 def parts(*names: str) -> RunningParts:

@@ -31,6 +31,7 @@ def running(supervisor: ProcessMark, folder: Path) -> RunningStack:
         parts={"agent": PartRecord(pid=1, port=4711, log=folder / "agent.log")},
         kafka_bootstrap="127.0.0.1:9092",
         media_secret=SecretStr("s" * 40),
+        livekit_secret=SecretStr("r" * 40),
         engine_key=SecretStr("local-key"),
         sealing_key_file=folder / "sealing.key",
         agents_dir=folder / "agents",

@@ -1,3 +1,5 @@
+"""Speak-to-hear: from the caller's last voiced sample to the first audible one of the reply."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,43 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agents.audio.latency import LatencyProbe
-from edge_agents.audio.speech_edges import Pcm
+from tests.unit.edge_agents.audio.paper_call import ERROR_MS, TTS_RATE, Call, ms
 from tests.unit.edge_agents.audio.sounds import noise, silence, tone, voice
 from tests.unit.edge_agents.audio.test_speech_edges import EDGES_S, recording
-
-RATE = 16000
-TTS_RATE = 24000
-ERROR_MS = 5.0
-"""Steep edges are placed within a few milliseconds."""
-
-
-class Call:
-    """A call on paper: the caller's microphone never stops, the agent speaks when told."""
-
-    def __init__(self, *, block_s: float = 0.020) -> None:
-        self.probe = LatencyProbe()
-        self.now_s = 100.0
-        self._block = round(RATE * block_s)
-
-    def caller(self, pcm: Pcm, *, late_s: float = 0.0) -> None:
-        """The caller's next audio, arriving block by block in real time."""
-        for start in range(0, len(pcm), self._block):
-            block = pcm[start : start + self._block]
-            self.now_s += len(block) / RATE
-            self.probe.heard(block, RATE, self.now_s + late_s)
-
-    def quiet(self, seconds: float) -> None:
-        self.caller(silence(seconds))
-
-    def agent(self, pcm: Pcm, rate_hz: int = TTS_RATE) -> None:
-        """The agent's next audio, handed over at once in frames of 100 ms."""
-        step = rate_hz // 10
-        for start in range(0, len(pcm), step):
-            self.probe.sending(pcm[start : start + step], rate_hz, self.now_s)
-
-
-def ms(value: float) -> object:
-    return pytest.approx(value, abs=ERROR_MS)
 
 
 def test_speak_to_hear_runs_from_the_last_voiced_sample_to_the_first_audible_one() -> None:
@@ -133,131 +101,6 @@ def test_a_hole_in_synthesis_delays_what_follows() -> None:
     assert call.probe.take_reading(call.now_s).speak_to_hear_ms == ms(1200)
 
 
-def test_audio_that_is_cleared_before_it_was_sent_was_never_heard() -> None:
-    call = Call()
-    call.caller(voice(0.5))
-    call.quiet(0.3)
-    call.agent(np.concatenate([silence(0.5, TTS_RATE), tone(1.0, TTS_RATE)]))
-    call.quiet(0.2)
-    call.probe.cleared(call.now_s)
-    call.probe.segment_finished(call.now_s)
-    call.quiet(2.0)
-
-    reading = call.probe.take_reading(call.now_s)
-
-    assert reading.first_audible_sent_s is None
-    assert reading.speak_to_hear_ms is None
-    assert reading.sent_s == pytest.approx(0.2)
-    assert reading.cut
-
-
-def test_a_barge_in_is_measured_to_the_last_sample_sent() -> None:
-    call = Call()
-    call.caller(voice(0.5))
-    call.quiet(0.5)
-    call.agent(tone(5.0, TTS_RATE))
-    call.quiet(1.0)
-    call.caller(voice(0.6))
-    call.probe.cleared(call.now_s)
-    call.probe.segment_finished(call.now_s)
-    call.caller(voice(0.4))
-    call.quiet(0.5)
-
-    reading = call.probe.take_reading(call.now_s)
-
-    assert reading.cut
-    assert reading.barge_in_stop_ms == ms(600)
-    assert reading.speak_to_hear_ms == ms(500)
-    assert reading.sent_s == pytest.approx(1.6)
-
-
-def test_the_reply_after_a_barge_in_is_timed_from_the_end_of_the_interruption() -> None:
-    call = Call()
-    call.caller(voice(0.5))
-    call.quiet(0.5)
-    call.agent(tone(5.0, TTS_RATE))
-    call.quiet(1.0)
-    call.caller(voice(0.6))
-    call.probe.cleared(call.now_s)
-    call.probe.segment_finished(call.now_s)
-    call.probe.take_reading(call.now_s)
-    call.caller(voice(0.4))
-    call.quiet(0.9)
-    call.agent(tone(1.0, TTS_RATE))
-    call.quiet(2.0)
-
-    reading = call.probe.take_reading(call.now_s)
-
-    assert reading.speak_to_hear_ms == ms(900)
-    assert reading.barge_in_stop_ms is None
-
-
-def test_a_barge_in_that_pauses_first_stops_at_the_pause() -> None:
-    call = Call()
-    call.caller(voice(0.5))
-    call.quiet(0.5)
-    call.agent(tone(5.0, TTS_RATE))
-    call.quiet(1.0)
-    call.caller(voice(0.3))
-    call.probe.paused(call.now_s)
-    call.caller(voice(0.7))
-    call.probe.cleared(call.now_s)
-    call.probe.segment_finished(call.now_s)
-    call.quiet(0.1)
-
-    assert call.probe.take_reading(call.now_s).barge_in_stop_ms == ms(300)
-
-
-def test_a_false_interruption_resumes_and_is_no_barge_in() -> None:
-    call = Call()
-    call.caller(voice(0.5))
-    call.quiet(0.5)
-    call.agent(tone(2.0, TTS_RATE))
-    call.quiet(0.5)
-    call.caller(voice(0.3))
-    call.probe.paused(call.now_s)
-    call.quiet(1.0)
-    call.probe.resumed(call.now_s)
-    call.quiet(1.3)
-    call.probe.segment_finished(call.now_s)
-
-    reading = call.probe.take_reading(call.now_s)
-
-    assert not reading.cut
-    assert reading.barge_in_stop_ms is None
-    assert reading.sent_s == pytest.approx(2.0)
-
-
-def test_an_earlier_murmur_is_not_the_beginning_of_a_barge_in() -> None:
-    call = Call()
-    call.caller(voice(0.5))
-    call.quiet(0.5)
-    call.agent(tone(9.0, TTS_RATE))
-    call.quiet(1.0)
-    call.caller(voice(0.25))  # "mm-hm"
-    call.quiet(4.0)
-    call.caller(voice(0.2))
-    call.quiet(0.3)
-    call.caller(voice(0.2))
-    call.probe.cleared(call.now_s)
-
-    assert call.probe.take_reading(call.now_s).barge_in_stop_ms == ms(700)
-
-
-def test_a_reply_cut_for_another_reason_has_no_barge_in() -> None:
-    call = Call()
-    call.caller(voice(0.5))
-    call.quiet(0.5)
-    call.agent(tone(9.0, TTS_RATE))
-    call.quiet(2.0)
-    call.probe.cleared(call.now_s)
-
-    reading = call.probe.take_reading(call.now_s)
-
-    assert reading.cut
-    assert reading.barge_in_stop_ms is None
-
-
 def test_a_reply_that_comes_before_the_caller_has_finished_reads_negative() -> None:
     call = Call()
     call.caller(voice(0.5))
@@ -288,24 +131,6 @@ def test_a_second_reply_to_the_same_words_has_no_latency() -> None:
     assert second.speak_to_hear_ms is None
 
 
-def test_begin_reply_forgets_what_was_said_in_between() -> None:
-    call = Call()
-    call.caller(voice(0.5))
-    call.quiet(0.5)
-    call.agent(tone(0.5, TTS_RATE))
-    call.quiet(1.0)
-    call.probe.begin_reply(call.now_s)
-    call.caller(voice(0.5))
-    call.quiet(0.4)
-    call.agent(tone(0.5, TTS_RATE))
-    call.quiet(1.0)
-
-    reading = call.probe.take_reading(call.now_s)
-
-    assert reading.speak_to_hear_ms == ms(400)
-    assert reading.sent_s == pytest.approx(0.5)
-
-
 def test_a_reading_without_any_audio_is_empty() -> None:
     reading = LatencyProbe().take_reading(1.0)
     assert reading.speak_to_hear_ms is None
@@ -322,7 +147,7 @@ def test_the_end_of_a_segment_frees_the_output_for_the_next() -> None:
     call.probe.segment_finished(call.now_s)
     call.caller(voice(0.5))
     call.quiet(0.3)
-    call.probe.begin_reply(call.now_s)
+    call.probe.take_reading(call.now_s)
     call.agent(tone(0.5, TTS_RATE))
     call.quiet(1.0)
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from livekit.agents import JobRequest
+from livekit.agents import AssignmentTimeoutError, JobRequest
 from livekit.agents.ipc.log_queue import LogQueueHandler
 from livekit.agents.job import JobAcceptArguments
 from livekit.protocol import agent as agent_protocol
 
+from edge_agents.host.answered_calls import AnsweredCalls
 from edge_agents.host.livekit_worker import (
     DispatchMetadata,
     JobSlots,
@@ -40,10 +41,11 @@ MALFORMED = [
 class Offer:
     """An offer of the media server, and the answer it got."""
 
-    def __init__(self, metadata: str, job_id: str = "AJ_1") -> None:
+    def __init__(self, metadata: str, job_id: str = "AJ_1", *, assigned: bool = True) -> None:
         self.accepted: JobAcceptArguments | None = None
         self.rejected: bool | None = None
         """Whether the job is given up for all workers; None when it was not rejected."""
+        self._assigned = assigned
         self.request = JobRequest(
             job=agent_protocol.Job(id=job_id, metadata=metadata),
             on_reject=self._reject,
@@ -54,6 +56,8 @@ class Offer:
         self.rejected = terminate
 
     async def _accept(self, arguments: JobAcceptArguments) -> None:
+        if not self._assigned:
+            raise AssignmentTimeoutError
         self.accepted = arguments
 
 
@@ -62,14 +66,14 @@ async def test_an_offer_with_malformed_metadata_is_rejected_for_good(text: str) 
     with pytest.raises(InvalidInputError):
         parse_metadata(text)
     offer = Offer(text)
-    await answer_offer(offer.request, JobSlots(1), running=())
+    await answer_offer(offer.request, JobSlots(1), AnsweredCalls(), running=())
     assert offer.rejected is True
     assert offer.accepted is None
 
 
 async def test_an_accepted_offer_signs_whose_call_it_is() -> None:
     offer = Offer(METADATA.model_dump_json())
-    await answer_offer(offer.request, JobSlots(1), running=())
+    await answer_offer(offer.request, JobSlots(1), AnsweredCalls(), running=())
     assert offer.accepted is not None
     assert offer.accepted.identity == "agent-call_1"
     assert offer.accepted.attributes == {
@@ -81,9 +85,39 @@ async def test_an_accepted_offer_signs_whose_call_it_is() -> None:
 
 async def test_a_full_worker_leaves_the_job_to_another() -> None:
     offer = Offer(METADATA.model_dump_json())
-    await answer_offer(offer.request, JobSlots(1), running={"AJ_0"})
+    await answer_offer(offer.request, JobSlots(1), AnsweredCalls(), running={"AJ_0"})
     assert offer.rejected is False
     assert offer.accepted is None
+
+
+async def test_a_call_that_was_answered_is_not_answered_again_by_another_job() -> None:
+    calls = AnsweredCalls()
+    first, same, again = (Offer(METADATA.model_dump_json(), job_id) for job_id in ("AJ_1", "AJ_1", "AJ_2"))
+    for offer in (first, same, again):
+        await answer_offer(offer.request, JobSlots(1), calls, running=())
+    assert first.accepted is not None
+    assert same.accepted is not None
+    assert (again.accepted, again.rejected) == (None, True)
+
+
+async def test_a_job_that_was_given_to_nobody_leaves_its_call_free() -> None:
+    calls = AnsweredCalls()
+    with pytest.raises(AssignmentTimeoutError):
+        await answer_offer(
+            Offer(METADATA.model_dump_json(), assigned=False).request, JobSlots(2), calls, running=()
+        )
+    offer = Offer(METADATA.model_dump_json(), "AJ_2")
+    await answer_offer(offer.request, JobSlots(2), calls, running=())
+    assert offer.accepted is not None
+
+
+async def test_an_offer_that_was_refused_for_want_of_room_does_not_count_as_answered() -> None:
+    calls = AnsweredCalls()
+    full = Offer(METADATA.model_dump_json())
+    await answer_offer(full.request, JobSlots(1), calls, running={"AJ_0"})
+    later = Offer(METADATA.model_dump_json(), "AJ_2")
+    await answer_offer(later.request, JobSlots(1), calls, running=())
+    assert later.accepted is not None
 
 
 def test_a_burst_does_not_slip_through_before_its_jobs_run() -> None:

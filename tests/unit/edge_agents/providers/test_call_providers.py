@@ -21,8 +21,8 @@ from edge_agents.providers.timeouts import DEADLINES, Deadlines
 from edge_agents.providers.tts.metered import MeteredTTS
 from edge_agents.settings import AgentSettings, Endpoint
 from tests.fakes.configs import agent_config, agent_record
+from tests.fakes.virtual_time import elapsed_s, run_virtual
 from tests.unit.edge_agents.providers.fake_plugins import FakeEar, FakeEarStream, FakeModel, FakeVoice
-from tests.unit.edge_agents.providers.virtual_time import now_s, run
 
 PROVIDERS = ("deepgram-stt", "deepgram-flux", "deepgram-tts", "elevenlabs", "azure", "openai")
 NOWHERE = "http://127.0.0.1:1"
@@ -124,8 +124,8 @@ async def test_clients_that_are_not_open_make_nothing() -> None:
 async def test_one_client_serves_all_calls_of_an_endpoint(clients: ProviderClients) -> None:
     assert clients.openai() is clients.openai()
     assert clients.openai() is not clients.openai("eu")
-    assert clients.tenant_openai(NOWHERE, "a") is clients.tenant_openai(NOWHERE, "a")
-    assert clients.tenant_openai(NOWHERE, "a") is not clients.tenant_openai(NOWHERE, "b")
+    assert clients.tenant_openai(NOWHERE, "a")[0] is clients.tenant_openai(NOWHERE, "a")[0]
+    assert clients.tenant_openai(NOWHERE, "a")[0] is not clients.tenant_openai(NOWHERE, "b")[0]
 
 
 async def test_keys_do_not_show_in_settings() -> None:
@@ -186,9 +186,9 @@ def test_a_provider_that_never_says_goodbye_holds_nobody_up() -> None:
         ear, model = FakeEar(_nothing), FakeModel(_nothing)
         providers = of_fakes(model, FakeVoice(_nothing, close_s=10), ear, close_s=3.0)
         await providers.aclose()
-        return now_s(), ear, model
+        return elapsed_s(), ear, model
 
-    closed_at_s, ear, model = run(close())
+    closed_at_s, ear, model = run_virtual(close())
     assert closed_at_s == pytest.approx(3.0)
     assert (ear.closed, model.closed) == (1, 1)
 
@@ -202,7 +202,7 @@ def test_a_provider_that_fails_to_close_leaves_no_other_open_and_shows_no_key(
         return ear, voice
 
     with caplog.at_level(logging.DEBUG):
-        ear, voice = run(close())
+        ear, voice = run_virtual(close())
     assert (ear.closed, voice.closed) == (1, 1)
     logged = caplog.text + capsys.readouterr().out
     assert "provider_close_failed" in logged
@@ -225,4 +225,4 @@ def test_what_a_stream_reports_while_it_is_closed_is_in_the_count() -> None:
         await providers.aclose()
         return float(sum(item.quantity for item in providers.meter.items()))
 
-    assert run(close()) == 1.25
+    assert run_virtual(close()) == 1.25

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError, APITimeoutError, llm
 
 from edge_agents.providers.llm.metered import MeteredLLM
+from edge_agents.providers.llm.sent_request import request_is_sent
 from edge_agents.providers.meter import UsageMeter
 from edge_agents.providers.timeouts import Deadlines
+from tests.fakes.virtual_time import elapsed_s, run_virtual
 from tests.unit.edge_agents.providers.fake_plugins import ONE_TRY, FakeModel, FakeModelStream
-from tests.unit.edge_agents.providers.virtual_time import now_s, run
 
 LIMITS = Deadlines(llm_first_chunk_s=4.0, llm_gap_s=3.0)
 
@@ -54,7 +56,7 @@ async def _good(stream: FakeModelStream) -> None:
 def test_reported_tokens_are_counted_with_cached_ones_apart() -> None:
     bench = Bench(_good)
 
-    assert run(bench.ask()) == "One two."
+    assert run_virtual(bench.ask()) == "One two."
     assert bench.counted == {
         ("input_token", False): 20,
         ("cached_input_token", False): 100,
@@ -68,7 +70,7 @@ def test_a_vendor_that_reports_more_cached_than_prompt_tokens_is_not_counted_bel
         stream.usage(prompt=10, cached=12, completion=1)
 
     bench = Bench(odd)
-    run(bench.ask())
+    run_virtual(bench.ask())
 
     assert bench.counted == {("cached_input_token", False): 12, ("output_token", False): 1}
 
@@ -90,9 +92,9 @@ def test_a_stream_that_falls_silent_times_out_at_the_exact_instant(
         with pytest.raises(APITimeoutError) as caught:
             await Bench(slow).ask()
         assert not caught.value.retryable
-        return now_s()
+        return elapsed_s()
 
-    assert run(measure()) == pytest.approx(expected_end_s)
+    assert run_virtual(measure()) == pytest.approx(expected_end_s)
 
 
 def test_empty_chunks_do_not_put_the_deadline_off() -> None:
@@ -104,9 +106,9 @@ def test_empty_chunks_do_not_put_the_deadline_off() -> None:
     async def measure() -> float:
         with pytest.raises(APITimeoutError):
             await Bench(dripping).ask()
-        return now_s()
+        return elapsed_s()
 
-    assert run(measure()) == pytest.approx(4.0)
+    assert run_virtual(measure()) == pytest.approx(4.0)
 
 
 def test_a_timed_out_reply_is_not_asked_for_again() -> None:
@@ -115,7 +117,7 @@ def test_a_timed_out_reply_is_not_asked_for_again() -> None:
 
     bench = Bench(hang)
     with pytest.raises(APITimeoutError):
-        run(bench.ask(APIConnectOptions(max_retry=3, timeout=10)))
+        run_virtual(bench.ask(APIConnectOptions(max_retry=3, timeout=10)))
 
     assert len(bench.model.requests) == 1
     assert [error.recoverable for error in bench.errors] == [False]
@@ -133,7 +135,7 @@ def test_an_empty_answer_is_an_error_that_another_try_may_mend() -> None:
 
     bench = Bench(empty_once)
 
-    assert run(bench.ask(APIConnectOptions(max_retry=1, timeout=10))) == "One two."
+    assert run_virtual(bench.ask(APIConnectOptions(max_retry=1, timeout=10))) == "One two."
     assert bench.counted[("input_token", False)] == 10 + 20
     assert [error.recoverable for error in bench.errors] == [True]
 
@@ -144,7 +146,7 @@ def test_an_empty_answer_without_another_try_is_a_connection_error() -> None:
 
     bench = Bench(empty)
     with pytest.raises(APIConnectionError, match="nothing"):
-        run(bench.ask())
+        run_virtual(bench.ask())
     assert bench.counted == {}
 
 
@@ -154,7 +156,7 @@ def test_a_tool_call_alone_is_an_answer() -> None:
         stream.usage(prompt=5, cached=0, completion=7)
 
     bench = Bench(tool)
-    run(bench.ask())
+    run_virtual(bench.ask())
 
     assert bench.counted == {("input_token", False): 5, ("output_token", False): 7}
 
@@ -171,13 +173,14 @@ def test_a_reply_that_is_cancelled_is_estimated_from_its_text() -> None:
                 break
 
     bench = Bench(endless)
-    run(interrupt(bench))
+    run_virtual(interrupt(bench))
 
     assert bench.counted == {("input_token", True): 10, ("output_token", True): 2}
 
 
 def test_a_reply_that_is_cancelled_before_its_first_word_has_cost_its_prompt() -> None:
     async def thinking(_: FakeModelStream) -> None:
+        request_is_sent()
         await asyncio.sleep(1000)
 
     async def interrupt(bench: Bench) -> None:
@@ -185,7 +188,7 @@ def test_a_reply_that_is_cancelled_before_its_first_word_has_cost_its_prompt() -
             await asyncio.sleep(0.4)
 
     bench = Bench(thinking)
-    run(interrupt(bench))
+    run_virtual(interrupt(bench))
 
     assert bench.counted == {("input_token", True): 10}
 
@@ -206,7 +209,7 @@ def test_the_tools_schemas_are_part_of_an_estimated_prompt() -> None:
                 break
 
     bench = Bench(endless)
-    run(interrupt(bench))
+    run_virtual(interrupt(bench))
 
     assert bench.counted[("input_token", True)] > 30
 
@@ -218,9 +221,52 @@ def test_a_reply_that_times_out_is_estimated_since_a_slow_vendor_bills_it() -> N
 
     bench = Bench(hang)
     with pytest.raises(APITimeoutError):
-        run(bench.ask())
+        run_virtual(bench.ask())
 
     assert bench.counted == {("input_token", True): 10, ("output_token", True): 1}
+
+
+@pytest.mark.parametrize(("sent", "tokens"), [(True, {("input_token", True): 10}), (False, {})])
+def test_a_request_that_times_out_without_an_answer_costs_its_prompt_only_when_it_was_sent(
+    sent: bool, tokens: dict[tuple[str, bool], int]
+) -> None:
+    async def hang(_: FakeModelStream) -> None:
+        if sent:
+            request_is_sent()
+        await asyncio.sleep(1000)
+
+    bench = Bench(hang)
+    with pytest.raises(APITimeoutError):
+        run_virtual(bench.ask())
+
+    assert bench.counted == tokens
+
+
+def test_a_vendor_s_own_timeout_before_the_request_was_sent_costs_nothing() -> None:
+    async def never_connects(_: FakeModelStream) -> None:
+        raise APITimeoutError
+
+    bench = Bench(never_connects)
+    with pytest.raises(APITimeoutError):
+        run_virtual(bench.ask())
+
+    assert bench.counted == {}
+
+
+def test_a_shared_client_is_given_back_once_by_closing_or_by_being_thrown_away() -> None:
+    given_back: list[str] = []
+
+    async def close_twice() -> None:
+        closed = Bench(_good, give_back=lambda: given_back.append("closed")).wrapped
+        await closed.aclose()
+        await closed.aclose()
+
+    run_virtual(close_twice())
+    thrown_away = Bench(_good, give_back=lambda: given_back.append("thrown away"))
+    del thrown_away
+    gc.collect()
+
+    assert given_back == ["closed", "thrown away"]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +280,7 @@ def test_a_request_that_was_refused_costs_nothing(error: Exception) -> None:
 
     bench = Bench(refuse)
     with pytest.raises(type(error)):
-        run(bench.ask())
+        run_virtual(bench.ask())
     assert bench.counted == {}
 
 
@@ -253,7 +299,7 @@ def test_a_reply_that_breaks_off_is_estimated_and_not_said_twice() -> None:
 
     bench = Bench(break_off)
     with pytest.raises(APIConnectionError):
-        run(listen(bench))
+        run_virtual(listen(bench))
 
     assert said == ["Half a "]
     assert bench.counted == {("input_token", True): 10, ("output_token", True): 2}
@@ -262,8 +308,8 @@ def test_a_reply_that_breaks_off_is_estimated_and_not_said_twice() -> None:
 def test_the_plugin_itself_never_tries_again_and_a_request_s_own_parameters_go_first() -> None:
     bench = Bench(_good, request={"max_completion_tokens": 220, "seed": 1})
 
-    run(bench.ask(APIConnectOptions(max_retry=5, timeout=10)))
-    run(bench.ask(extra_kwargs={"max_completion_tokens": 1000}))
+    run_virtual(bench.ask(APIConnectOptions(max_retry=5, timeout=10)))
+    run_virtual(bench.ask(extra_kwargs={"max_completion_tokens": 1000}))
 
     first, second = bench.model.requests
     assert first["conn_options"].max_retry == 0
@@ -284,6 +330,6 @@ def test_closing_ends_what_still_runs_and_counts_it() -> None:
         await stream.aclose()
 
     bench = Bench(endless)
-    run(close_early(bench))
+    run_virtual(close_early(bench))
 
     assert bench.model.closed == 1

@@ -12,6 +12,7 @@ from livekit.agents import APIConnectionError, APIConnectOptions, APITimeoutErro
 from edge_agents.providers.meter import UsageMeter
 from edge_agents.providers.stt.metered import MeteredSTT, UnansweredAudio
 from edge_agents.providers.timeouts import Deadlines
+from tests.fakes.virtual_time import elapsed_s, run_virtual
 from tests.unit.edge_agents.providers.fake_plugins import (
     ONE_TRY,
     EarScript,
@@ -19,7 +20,6 @@ from tests.unit.edge_agents.providers.fake_plugins import (
     FakeEarStream,
     pcm_frame,
 )
-from tests.unit.edge_agents.providers.virtual_time import now_s, run
 
 LIMITS = Deadlines(connect_s=2.0, stt_after_speech_s=3.0)
 RATE_HZ = 16_000
@@ -98,21 +98,23 @@ async def expiry_s(script: EarScript, *frames: rtc.AudioFrame) -> float:
             await hear(stream)
         assert caught.value.retryable
         pushing.cancel()
-        return now_s()
+        return elapsed_s()
 
 
 def test_a_recogniser_that_says_nothing_after_speech_has_failed_three_seconds_after_its_end() -> None:
-    assert run(expiry_s(_deaf, *[voiced()] * 10, *[silent()] * 100)) == pytest.approx(0.9 + 3.0)
+    assert run_virtual(expiry_s(_deaf, *[voiced()] * 10, *[silent()] * 100)) == pytest.approx(0.9 + 3.0)
 
 
 def test_speech_that_goes_on_puts_the_deadline_off() -> None:
     frames = [*[voiced()] * 10, *[silent()] * 20, *[voiced()] * 10, *[silent()] * 100]
 
-    assert run(expiry_s(_deaf, *frames)) == pytest.approx(3.9 + 3.0)
+    assert run_virtual(expiry_s(_deaf, *frames)) == pytest.approx(3.9 + 3.0)
 
 
 def test_the_plugin_s_own_usage_reports_are_no_sign_of_life() -> None:
-    assert run(expiry_s(_reports_only, *[voiced()] * 10, *[silent()] * 100)) == pytest.approx(0.9 + 3.0)
+    assert run_virtual(expiry_s(_reports_only, *[voiced()] * 10, *[silent()] * 100)) == pytest.approx(
+        0.9 + 3.0
+    )
 
 
 async def nothing_happens(script: EarScript, *frames: rtc.AudioFrame) -> None:
@@ -132,7 +134,7 @@ async def nothing_happens(script: EarScript, *frames: rtc.AudioFrame) -> None:
     ids=["silence", "a cough", "nothing"],
 )
 def test_what_is_no_speech_needs_no_answer(frames: list[rtc.AudioFrame]) -> None:
-    run(nothing_happens(_deaf, *frames))
+    run_virtual(nothing_happens(_deaf, *frames))
 
 
 @pytest.mark.parametrize("kind", [KIND.START_OF_SPEECH, KIND.INTERIM_TRANSCRIPT, KIND.FINAL_TRANSCRIPT])
@@ -142,7 +144,7 @@ def test_any_result_after_speech_is_an_answer(kind: stt.SpeechEventType) -> None
         stream.say(kind, "hello")
         await _deaf(stream)
 
-    run(nothing_happens(answer, *[voiced()] * 10, *[silent()] * 10))
+    run_virtual(nothing_happens(answer, *[voiced()] * 10, *[silent()] * 10))
 
 
 def test_speech_after_an_answer_needs_another() -> None:
@@ -152,7 +154,7 @@ def test_speech_after_an_answer_needs_another() -> None:
         await _deaf(stream)
 
     frames = [*[voiced()] * 10, *[silent()] * 20, *[voiced()] * 10, *[silent()] * 100]
-    assert run(expiry_s(answer, *frames)) == pytest.approx(3.9 + 3.0)
+    assert run_virtual(expiry_s(answer, *frames)) == pytest.approx(3.9 + 3.0)
 
 
 def test_events_are_passed_on_in_order_without_usage_reports() -> None:
@@ -166,7 +168,7 @@ def test_events_are_passed_on_in_order_without_usage_reports() -> None:
         async with Bench(FakeEar(answer)).wrapped[0].stream(conn_options=ONE_TRY) as stream:
             return await hear(stream)
 
-    assert run(talk()) == [
+    assert run_virtual(talk()) == [
         (KIND.START_OF_SPEECH, ""),
         (KIND.FINAL_TRANSCRIPT, "hello"),
         (KIND.END_OF_SPEECH, ""),
@@ -185,7 +187,7 @@ def test_the_next_connection_hears_every_unanswered_frame_once_and_first() -> No
             hearing.cancel()
         return ear
 
-    ear = run(talk())
+    ear = run_virtual(talk())
     assert len(ear.streams) == 2
     assert ear.streams[1].heard == frames
 
@@ -209,7 +211,7 @@ def test_frames_that_a_broken_stream_never_took_reach_the_next_recogniser_too() 
             await push(stream, *frames[4:])
         return second
 
-    assert run(talk()).streams[0].heard == frames
+    assert run_virtual(talk()).streams[0].heard == frames
 
 
 def test_what_was_answered_is_not_heard_again() -> None:
@@ -230,7 +232,7 @@ def test_what_was_answered_is_not_heard_again() -> None:
             hearing.cancel()
         return ear
 
-    assert run(talk()).streams[1].heard == frames[4:]
+    assert run_virtual(talk()).streams[1].heard == frames[4:]
 
 
 def test_a_frame_that_goes_to_several_streams_at_once_is_remembered_once() -> None:
@@ -247,7 +249,7 @@ def test_a_frame_that_goes_to_several_streams_at_once_is_remembered_once() -> No
                 main.push_frame(frame)
         return bench.unanswered.frames()
 
-    assert run(talk()) == frames
+    assert run_virtual(talk()) == frames
 
 
 def test_only_the_newest_fifteen_seconds_are_remembered() -> None:
@@ -270,7 +272,7 @@ def test_the_clock_of_a_later_connection_begins_where_its_first_sample_was_spoke
             await asyncio.sleep(0.1)
         return bench.ears[0].streams[0].start_time_offset
 
-    assert run(talk()) == pytest.approx(59.5)
+    assert run_virtual(talk()) == pytest.approx(59.5)
 
 
 def test_a_stream_that_fails_while_audio_comes_in_fails_with_its_own_error() -> None:
@@ -283,7 +285,7 @@ def test_a_stream_that_fails_while_audio_comes_in_fails_with_its_own_error() -> 
             with pytest.raises(APIConnectionError, match="the real reason"):
                 await hearing
 
-    run(talk())
+    run_virtual(talk())
 
 
 def test_connecting_has_its_own_short_deadline_whatever_the_session_s_is() -> None:
@@ -293,7 +295,7 @@ def test_connecting_has_its_own_short_deadline_whatever_the_session_s_is() -> No
             await asyncio.sleep(0.1)
         return ear
 
-    options = run(talk()).streams[0].options
+    options = run_virtual(talk()).streams[0].options
     assert (options.max_retry, options.timeout) == (0, 2.0)
 
 
@@ -305,7 +307,7 @@ def test_reported_seconds_are_counted_for_the_model_and_each_add_on() -> None:
         await bench.wrapped[0].aclose()
         return bench
 
-    assert run(talk()).seconds == {"nova-3": Decimal("5.250"), "keyterm": Decimal("5.250")}
+    assert run_virtual(talk()).seconds == {"nova-3": Decimal("5.250"), "keyterm": Decimal("5.250")}
 
 
 def test_seconds_that_the_plugin_keeps_to_itself_are_counted_when_the_stream_is_closed() -> None:
@@ -317,7 +319,7 @@ def test_seconds_that_the_plugin_keeps_to_itself_are_counted_when_the_stream_is_
         await bench.wrapped[0].aclose()
         return bench
 
-    assert run(talk()).seconds == {"nova-3": Decimal("1.200")}
+    assert run_virtual(talk()).seconds == {"nova-3": Decimal("1.200")}
 
 
 def test_a_dead_server_s_goodbye_delays_no_failover_and_its_seconds_are_not_lost() -> None:
@@ -329,13 +331,13 @@ def test_a_dead_server_s_goodbye_delays_no_failover_and_its_seconds_are_not_lost
             inner.close_s, inner.left_over_s = 10.0, 0.5
             with pytest.raises(APIConnectionError):
                 await hear(stream)
-        failed_at_s = now_s()
+        failed_at_s = elapsed_s()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3):
                 await bench.wrapped[0].aclose()
         await asyncio.sleep(0)
         return failed_at_s, bench
 
-    failed_at_s, bench = run(talk())
+    failed_at_s, bench = run_virtual(talk())
     assert failed_at_s == pytest.approx(0.5)
     assert bench.seconds == {"nova-3": Decimal("0.500")}

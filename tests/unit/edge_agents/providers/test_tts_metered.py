@@ -17,8 +17,8 @@ from livekit.agents import (
 from edge_agents.providers.meter import UsageMeter
 from edge_agents.providers.timeouts import Deadlines
 from edge_agents.providers.tts.metered import MeteredTTS
+from tests.fakes.virtual_time import elapsed_s, run_virtual
 from tests.unit.edge_agents.providers.fake_plugins import ONE_TRY, FakeSpeech, FakeVoice, VoiceScript
-from tests.unit.edge_agents.providers.virtual_time import now_s, run
 
 LIMITS = Deadlines(tts_first_audio_s=2.5)
 TEXT = "Hello there."
@@ -105,7 +105,7 @@ by_both_ways = pytest.mark.parametrize("way", ["stream", "fetch"])
 
 
 def speak(bench: Bench, way: str, options: APIConnectOptions = ONE_TRY) -> float:
-    return run(bench.stream(options) if way == "stream" else bench.fetch(options))
+    return run_virtual(bench.stream(options) if way == "stream" else bench.fetch(options))
 
 
 @by_both_ways
@@ -120,7 +120,7 @@ def test_speech_is_passed_on_and_its_characters_are_counted(way: str) -> None:
 def test_text_that_comes_in_words_is_counted_whole() -> None:
     bench = Bench(_good)
 
-    run(bench.stream(ONE_TRY, "Hello ", "there", "."))
+    run_virtual(bench.stream(ONE_TRY, "Hello ", "there", "."))
 
     assert bench.characters == len(TEXT)
 
@@ -132,18 +132,18 @@ def test_a_voice_that_sends_nothing_times_out_once_the_text_is_complete(way: str
         with pytest.raises(APITimeoutError) as caught:
             await (bench.stream() if way == "stream" else bench.fetch())
         assert not caught.value.retryable
-        return now_s()
+        return elapsed_s()
 
-    assert run(measure()) == pytest.approx(2.5)
+    assert run_virtual(measure()) == pytest.approx(2.5)
 
 
 def test_a_model_that_writes_slowly_does_not_let_the_voice_time_out() -> None:
     async def measure() -> float:
         with pytest.raises(APITimeoutError):
             await Bench(_hang).stream(ONE_TRY, "one ", "two ", "three", pause_s=4.0)
-        return now_s()
+        return elapsed_s()
 
-    assert run(measure()) == pytest.approx(3 * 4.0 + 2.5)
+    assert run_virtual(measure()) == pytest.approx(3 * 4.0 + 2.5)
 
 
 def test_each_piece_of_audio_puts_the_deadline_off() -> None:
@@ -157,9 +157,9 @@ def test_each_piece_of_audio_puts_the_deadline_off() -> None:
     async def measure() -> float:
         with pytest.raises(APITimeoutError):
             await Bench(trickle).stream()
-        return now_s()
+        return elapsed_s()
 
-    assert run(measure()) == pytest.approx(4 * 2.4 + 2.5, abs=0.05)
+    assert run_virtual(measure()) == pytest.approx(4 * 2.4 + 2.5, abs=0.05)
 
 
 def test_a_reply_that_timed_out_makes_the_next_one_use_another_connection() -> None:
@@ -170,7 +170,7 @@ def test_a_reply_that_timed_out_makes_the_next_one_use_another_connection() -> N
             await bench.stream(TWO_TRIES)
         return await bench.stream()
 
-    assert run(talk()) == pytest.approx(0.5, abs=0.02)
+    assert run_virtual(talk()) == pytest.approx(0.5, abs=0.02)
     assert len(bench.made) == 2
     assert bench.made[0].closed == 1
     assert [error.recoverable for error in bench.errors] == [False]
@@ -183,11 +183,11 @@ def test_a_dead_connection_is_closed_without_anybody_waiting_for_it() -> None:
         with pytest.raises(APITimeoutError):
             await bench.stream()
         await bench.stream()
-        spoken_at = now_s()
+        spoken_at = elapsed_s()
         await bench.voice.aclose()
-        return spoken_at, now_s()
+        return spoken_at, elapsed_s()
 
-    spoken_at_s, closed_at_s = run(measure())
+    spoken_at_s, closed_at_s = run_virtual(measure())
     assert spoken_at_s == pytest.approx(2.5, abs=0.1)
     assert closed_at_s == pytest.approx(spoken_at_s + 10, abs=0.1)
     assert [voice.closed for voice in bench.made] == [1, 1]
@@ -205,7 +205,7 @@ def test_an_interrupted_text_is_billed_whole(way: str) -> None:
                 stream.end_input()
             await anext(stream)
 
-    run(cut())
+    run_virtual(cut())
     assert bench.characters == len(TEXT)
 
 
@@ -220,8 +220,8 @@ def test_an_interruption_before_any_audio_is_billed_once_text_was_sent() -> None
         await asyncio.sleep(1000)
 
     sent, not_sent = Bench(_hang), Bench(connecting)
-    run(cut(sent))
-    run(cut(not_sent))
+    run_virtual(cut(sent))
+    run_virtual(cut(not_sent))
 
     assert (sent.characters, not_sent.characters) == (len(TEXT), 0)
 
@@ -235,7 +235,7 @@ def test_an_interruption_renews_a_connection_that_it_uses_up_and_warms_the_next_
         await asyncio.sleep(1)
         return [*prewarmed, *(voice.prewarmed for voice in bench.made)]
 
-    assert run(talk()) == [0, 0, 0, 1]
+    assert run_virtual(talk()) == [0, 0, 0, 1]
     assert [voice.closed for voice in bench.made] == [1, 0]
 
 
@@ -247,7 +247,7 @@ def test_a_call_that_is_hung_up_in_mid_speech_warms_no_connection() -> None:
         await bench.voice.aclose()
         await asyncio.sleep(10)
 
-    run(hang_up())
+    run_virtual(hang_up())
     assert [voice.prewarmed for voice in bench.made] == [0, 0]
     assert [voice.closed for voice in bench.made] == [1, 1]
 
@@ -255,7 +255,7 @@ def test_a_call_that_is_hung_up_in_mid_speech_warms_no_connection() -> None:
 def test_an_interruption_leaves_a_connection_alone_that_can_go_on() -> None:
     bench = Bench(_endless)
 
-    run(bench.interrupt())
+    run_virtual(bench.interrupt())
 
     assert len(bench.made) == 1
 
@@ -291,7 +291,7 @@ def test_a_try_that_broke_after_the_text_was_sent_is_billed_as_well() -> None:
         speech.audio(0.5)
 
     bench = Bench(break_once)
-    run(bench.stream(TWO_TRIES))
+    run_virtual(bench.stream(TWO_TRIES))
 
     assert bench.characters == 2 * len(TEXT)
 
@@ -328,4 +328,4 @@ def test_a_voice_claims_no_word_timings_that_it_does_not_pass_on() -> None:
     async def capabilities() -> tts.TTSCapabilities:
         return Bench(_good).voice.capabilities
 
-    assert run(capabilities()) == tts.TTSCapabilities(streaming=True, aligned_transcript=False)
+    assert run_virtual(capabilities()) == tts.TTSCapabilities(streaming=True, aligned_transcript=False)

@@ -125,13 +125,15 @@ def test_what_was_said_and_what_tools_were_given_leaves_the_process_sealed_only(
     assert "078-05" not in desk.text_on_the_wire()
     assert completed.pii.caller_text is not None
     assert completed.pii.agent_text is not None
-    assert desk.sealer.unseal(completed.pii.caller_text) == CANARY
-    assert desk.sealer.unseal(completed.pii.agent_text) == f"So {CANARY}"
+    place, unseal = completed.place, desk.sealer.unseal
+    assert unseal(completed.pii.caller_text, place("pii.caller_text")) == CANARY
+    assert unseal(completed.pii.agent_text, place("pii.agent_text")) == f"So {CANARY}"
     [use] = completed.tools
-    assert json.loads(desk.sealer.unseal(use.pii.arguments)) == {"note": CANARY}
+    assert json.loads(unseal(use.pii.arguments, place("tools.0.pii.arguments"))) == {"note": CANARY}
     assert use.pii.result is not None
-    assert json.loads(desk.sealer.unseal(use.pii.result)) == {"note": CANARY}
-    assert set(desk.sealer.tenants) == {desk.plan.tenant.tenant_id}
+    assert json.loads(unseal(use.pii.result, place("tools.0.pii.result"))) == {"note": CANARY}
+    owner = (desk.plan.tenant.tenant_id, desk.plan.call_id)
+    assert {(sealed_at.tenant_id, sealed_at.call_id) for sealed_at in desk.sealer.places} == {owner}
 
 
 def test_silence_is_not_sealed(desk: Desk) -> None:
@@ -186,11 +188,31 @@ def test_a_turn_whose_tool_results_are_too_large_for_an_event_is_told_without_th
     assert (first.index, second.index) == (0, 1)
 
 
+def test_a_turn_whose_words_are_too_large_for_an_event_is_told_without_them(desk: Desk) -> None:
+    desk.events.turn(turn(agent_text="w" * 2_000_000, tools=(tool(),), interrupted=True, barge_in_stop_ms=9))
+
+    completed = desk.publisher.one(TurnCompleted)
+    assert (completed.pii.agent_text, completed.tools) == (None, ())
+    assert (completed.barge_in_stop_ms, completed.error_codes) == (9, ("event_too_large",))
+
+
+def test_a_turn_that_is_too_large_in_any_form_is_counted_and_ends_nothing(desk: Desk) -> None:
+    desk.events.turn(turn(error_codes=("x" * 2_000_000,)))
+    desk.events.turn(turn())
+
+    assert [event.index for event in desk.publisher.of(TurnCompleted)] == [1]
+    assert (desk.events.turns_lost, desk.events.turns_published) == (1, 1)
+
+
 def test_arguments_that_are_no_json_are_told_as_text(desk: Desk) -> None:
     desk.events.turn(turn(tools=(tool(arguments={"amount": Decimal("1.50"), "odd": {1}}),)))
 
-    [use] = desk.publisher.one(TurnCompleted).tools
-    assert json.loads(desk.sealer.unseal(use.pii.arguments)) == {"amount": "1.50", "odd": "{1}"}
+    completed = desk.publisher.one(TurnCompleted)
+    place = completed.place("tools.0.pii.arguments")
+    assert json.loads(desk.sealer.unseal(completed.tools[0].pii.arguments, place)) == {
+        "amount": "1.50",
+        "odd": "{1}",
+    }
 
 
 def items(seconds: str, *, estimated: bool = False) -> tuple[UsageItem, ...]:

@@ -141,14 +141,8 @@ async def test_huge_arguments_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [
-        {"type": "strin"},
-        {"pattern": "("},
-        {"minLength": "three"},
-        {"$ref": "#/nowhere"},
-        {"$ref": "http://127.0.0.1:1/schema"},
-    ],
-    ids=str,
+    [{"$ref": "#/properties/day"}, {"$id": "http://127.0.0.1:1/", "$ref": "#/properties/day"}],
+    ids=["loop", "other base"],
 )
 async def test_a_schema_that_can_t_be_used_fails_that_tool_only_and_fetches_nothing(
     broken: dict[str, Any],

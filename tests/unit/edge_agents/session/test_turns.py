@@ -198,10 +198,19 @@ def test_a_barge_in_tells_how_fast_the_agent_stopped(desk: Desk) -> None:
 
 def test_a_reply_that_was_cut_for_another_reason_has_no_barge_in(desk: Desk) -> None:
     desk.hears("hello")
-    desk.says("Hi", interrupted=False, reading=reading(stop_ms=240))
+    desk.says("Hi", interrupted=True, reading=reading(stop_ms=None))
     desk.turns.close()
 
-    assert desk.finished[0].barge_in_stop_ms is None
+    assert (desk.finished[0].interrupted, desk.finished[0].barge_in_stop_ms) == (False, None)
+
+
+def test_a_second_piece_that_nobody_heard_takes_nothing_from_the_barge_in_on_the_first(desk: Desk) -> None:
+    desk.hears("book friday")
+    desk.says("One mom", interrupted=True, reading=reading(waited_ms=700, stop_ms=180))
+    desk.says("", interrupted=True, reading=reading(waited_ms=None, sent_s=0.0))
+    desk.turns.close()
+
+    assert (desk.finished[0].interrupted, desk.finished[0].barge_in_stop_ms) == (True, 180)
 
 
 def test_a_step_that_is_cut_after_a_whole_one_tells_when_the_first_began_and_the_last_stopped(
@@ -310,7 +319,7 @@ def test_in_any_order_nothing_said_is_lost_or_told_twice(events: list[str]) -> N
     assert desk.turns.exchanges == sum(turn.kind is TurnKind.EXCHANGE for turn in turns)
     for turn in turns:
         assert (turn.kind is TurnKind.EXCHANGE) == bool(turn.caller_text)
-        assert turn.barge_in_stop_ms is None or turn.interrupted
+        assert (turn.barge_in_stop_ms is not None) == turn.interrupted
 
 
 def test_a_cut_reply_holds_what_was_heard_to_the_word() -> None:

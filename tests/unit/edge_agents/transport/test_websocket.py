@@ -1,32 +1,27 @@
+"""A call over the WebSocket media endpoint: audio, keys, hang-ups and messages out of order."""
+
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import numpy as np
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from livekit import rtc
 
 from edge_agents.transport.port import DisconnectReason, MediaTransport
-from edge_agents.transport.websocket import PATIENCE, MediaEndpoint, Patience, WebSocketTransport
-from shared.domain.call import EndReason, Media, RefusalReason
-from shared.errors import CallRefusedError, InvalidInputError
-from shared.ids import IdKind, new_id
-from shared.media_token import MediaClaims, issue_media_token
+from edge_agents.transport.websocket import Patience, WebSocketTransport
+from shared.domain.call import EndReason, Media
 from shared.names import Attribute
-
-SECRET = "a secret of at least thirty-two bytes"
-NOW = datetime.now(UTC)
-START = '{"type":"start","sample_rate":16000}'
-
-OnCall = Callable[[WebSocketTransport], Awaitable[None]]
+from tests.unit.edge_agents.transport.media_client import (
+    START,
+    claims,
+    serving,
+    token,
+    told,
+)
 
 
 @dataclass
@@ -42,72 +37,6 @@ class Session:
 
     input: Slot = field(default_factory=Slot)
     output: Slot = field(default_factory=Slot)
-
-
-def claims() -> MediaClaims:
-    return MediaClaims(
-        tenant_id=new_id(IdKind.TENANT),
-        agent_id=new_id(IdKind.AGENT),
-        call_id=new_id(IdKind.CALL),
-        exp=NOW + timedelta(minutes=5),
-    )
-
-
-def token(of: MediaClaims | None = None) -> str:
-    return issue_media_token(of or claims(), SECRET, NOW)
-
-
-@dataclass
-class Client:
-    """A caller's side of the endpoint."""
-
-    http: aiohttp.ClientSession
-    url: str
-
-    async def dial(self, its_token: str) -> aiohttp.ClientWebSocketResponse:
-        return await self.http.ws_connect(f"{self.url}?token={its_token}")
-
-    async def refused(self, its_token: str) -> tuple[int, dict[str, str], str | None]:
-        async with self.http.get(
-            f"{self.url}?token={its_token}",
-            headers={
-                "Connection": "Upgrade",
-                "Upgrade": "websocket",
-                "Sec-WebSocket-Version": "13",
-                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-            },
-        ) as response:
-            return response.status, await response.json(), response.headers.get("Retry-After")
-
-
-@asynccontextmanager
-async def serving(
-    on_call: OnCall,
-    refusal: Callable[[MediaClaims], RefusalReason | None] = lambda _claims: None,
-    patience: Patience = PATIENCE,
-) -> AsyncIterator[Client]:
-    before = asyncio.all_tasks()
-    endpoint = MediaEndpoint(on_call=on_call, secret=SECRET, refusal=refusal, patience=patience)
-    app = web.Application()
-    app.router.add_get("/v1/media", endpoint.handle)
-    async with TestServer(app) as server, aiohttp.ClientSession() as http:
-        yield Client(http, str(server.make_url("/v1/media")))
-    async with asyncio.timeout(5):  # a call leaves no task behind, whatever happened
-        while left := asyncio.all_tasks() - before:
-            await asyncio.wait(left)
-
-
-async def until_gone(transport: WebSocketTransport) -> None:
-    await transport.wait_disconnected()
-
-
-async def told(socket: aiohttp.ClientWebSocketResponse) -> dict[str, str]:
-    """The next text message."""
-    while True:
-        message = await socket.receive(timeout=5)
-        if message.type is aiohttp.WSMsgType.TEXT:
-            return dict(json.loads(message.data))
-        assert message.type is aiohttp.WSMsgType.BINARY
 
 
 async def test_the_transport_carries_what_our_side_signed_and_keeps_the_port() -> None:
@@ -129,101 +58,6 @@ async def test_the_transport_carries_what_our_side_signed_and_keeps_the_port() -
         Attribute.AGENT_ID: its_claims.agent_id,
         Attribute.CALL_ID: its_claims.call_id,
     }
-
-
-@pytest.mark.parametrize("bad", ["", "nonsense", token()[:-2] + "xx"])
-async def test_a_token_that_is_not_ours_is_refused_before_the_upgrade(bad: str) -> None:
-    async with serving(until_gone) as client:
-        status, body, _ = await client.refused(bad)
-    assert (status, body["code"]) == (401, "unauthorised")
-
-
-async def test_a_token_that_is_over_its_time_is_refused() -> None:
-    past = NOW - timedelta(minutes=10)
-    old = issue_media_token(claims().model_copy(update={"exp": past + timedelta(minutes=5)}), SECRET, past)
-    async with serving(until_gone) as client:
-        status, body, _ = await client.refused(old)
-    assert (status, body["code"]) == (401, "unauthorised")
-
-
-@pytest.mark.parametrize(
-    ("reason", "status", "code", "retry"),
-    [
-        (RefusalReason.AT_CAPACITY, 503, "call_refused", "2"),
-        (RefusalReason.DRAINING, 503, "call_refused", "2"),
-        (RefusalReason.UNKNOWN_TENANT, 404, "unknown_tenant", None),
-    ],
-)
-async def test_a_host_that_takes_no_call_says_why_before_the_upgrade(
-    reason: RefusalReason, status: int, code: str, retry: str | None
-) -> None:
-    async with serving(until_gone, refusal=lambda _claims: reason) as client:
-        answer = await client.refused(token())
-    assert answer[0] == status
-    assert answer[1]["code"] == code
-    assert answer[2] == retry
-
-
-async def test_a_plain_request_is_told_to_use_a_websocket() -> None:
-    async with serving(until_gone) as client, client.http.get(f"{client.url}?token={token()}") as response:
-        assert response.status == 426
-        assert (await response.json())["code"] == "websocket_expected"
-
-
-async def test_a_token_opens_one_call() -> None:
-    its_token = token()
-    async with serving(until_gone) as client:
-        first = await client.dial(its_token)
-        waiting = await client.dial(its_token)  # both passed the door before either said start
-        await first.send_str(START)
-        await first.send_str('{"type":"stop"}')
-        assert (await told(first))["type"] == "ended"
-        await waiting.send_str(START)
-        assert (await told(waiting))["code"] == "call_exists"
-        status, body, _ = await client.refused(its_token)
-    assert (status, body["code"]) == (409, "call_exists")
-
-
-async def test_a_call_refused_after_the_upgrade_says_why_and_closes() -> None:
-    async def on_call(transport: WebSocketTransport) -> None:
-        await transport.refuse(CallRefusedError("the call was refused", reason="at_capacity"))
-
-    async with serving(on_call) as client:
-        socket = await client.dial(token())
-        await socket.send_str(START)
-        message = await told(socket)
-        assert (message["type"], message["code"], message["reason"]) == (
-            "error",
-            "call_refused",
-            "at_capacity",
-        )
-        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
-
-
-@pytest.mark.parametrize(
-    ("first", "code"),
-    [
-        ('{"type":"stop"}', "start_expected"),
-        (bytes(640), "start_expected"),
-        ("rubbish", "malformed_message"),
-        ('{"type":"start","sample_rate":44100}', "unsupported_sample_rate"),
-    ],
-)
-async def test_a_client_that_does_not_begin_with_start_is_told_and_closed(
-    first: str | bytes, code: str
-) -> None:
-    async with serving(until_gone) as client:
-        socket = await client.dial(token())
-        await (socket.send_str(first) if isinstance(first, str) else socket.send_bytes(first))
-        assert (await told(socket))["code"] == code
-        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
-        assert socket.close_code == 1008
-
-
-async def test_a_client_that_never_says_start_is_closed() -> None:
-    async with serving(until_gone, patience=Patience(start_s=0.05)) as client:
-        socket = await client.dial(token())
-        assert (await told(socket))["code"] == "start_timeout"
 
 
 @pytest.mark.parametrize(
@@ -394,8 +228,3 @@ async def test_a_call_that_fails_inside_ends_without_a_word_about_the_inside() -
         socket = await client.dial(token())
         await socket.send_str(START)
         assert await told(socket) == {"type": "ended", "reason": "internal_error"}
-
-
-def test_a_short_secret_is_refused_at_the_start() -> None:
-    with pytest.raises(InvalidInputError):
-        MediaEndpoint(on_call=until_gone, secret="short")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.cli.later import work_of
-from local_stack.cli.output import show_unexpected
-from local_stack.cli.run_stack import llm_target
+from local_stack.cli.run_stack import command_line, environment, llm_target
+from local_stack.output import show_unexpected
+from local_stack.stack import StackOptions
+from local_stack.wiring import LlmTarget
 from shared.errors import StackError
 
 REPOSITORY = Path(__file__).parents[4]
@@ -104,12 +105,10 @@ def test_a_log_folder_that_cannot_be_made_is_said(tmp_path: Path, capsys: pytest
     assert "could not be written" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "module", ["local_stack.not_there", "local_stack.not_there.deeper", "local_stack.doctor"]
-)
-def test_a_command_whose_work_is_missing_says_so(module: str) -> None:
-    with pytest.raises(StackError, match="not built yet"):
-        work_of(module, "nothing")
+def test_a_key_reaches_a_detached_stack_by_its_environment_and_never_by_its_command_line() -> None:
+    options = StackOptions(llm=LlmTarget(url="http://127.0.0.1:11434/v1", key="s3cret", model="llama"))
+    assert not any("s3cret" in word for word in command_line(options))
+    assert environment(options)["PARLEY_LLM_KEY"] == "s3cret"
 
 
 def test_a_language_model_needs_a_url_and_a_name() -> None:

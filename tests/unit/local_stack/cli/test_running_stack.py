@@ -39,6 +39,7 @@ def stack(supervisor_pid: int, folder: Path, **parts: PartRecord) -> RunningStac
         parts=parts,
         kafka_bootstrap="127.0.0.1:9092",
         media_secret=SecretStr("s" * 40),
+        livekit_secret=SecretStr("r" * 40),
         engine_key=SecretStr("local-key"),
         sealing_key_file=folder / "sealing.key",
         agents_dir=folder / "agents",

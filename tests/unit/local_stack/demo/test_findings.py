@@ -87,7 +87,7 @@ def test_a_call_that_went_well_has_nothing_wrong(well: Outcome) -> None:
         "rooms-booking: booked what was said (city Mountain View, people 2)",
         "rooms-booking: the agent fell silent 212 ms after the caller broke in",
         "word error rate 0.00 with each tenant's own language model, 0.67 with the general one",
-        "rooms: 4 usage lines add up to $0.0163492",
+        "rooms-booking: 4 usage lines add up to $0.0163492",
         "median speak-to-hear 1012 ms at the agent, 1020 ms at the caller",
     ]
 
@@ -170,7 +170,7 @@ def test_an_amount_that_is_not_quantity_times_price_is_wrong(well: Outcome) -> N
 
 def test_a_sum_that_is_not_the_sum_is_wrong(well: Outcome) -> None:
     tampered = well.report.model_copy(update={"cost_usd": Decimal("0.02")})
-    assert wrong(replace(well, report=tampered).check()) == ["rooms: 4 usage lines add up to $0.02"]
+    assert wrong(replace(well, report=tampered).check()) == ["rooms-booking: 4 usage lines add up to $0.02"]
 
 
 @pytest.mark.parametrize("sku", ["no-such-sku", None])
@@ -184,7 +184,7 @@ def test_usage_without_a_price_and_no_usage_at_all_are_wrong(sku: str | None, we
         update={"usage": cheap.usage, "unpriced": cheap.unpriced, "cost_usd": cheap.cost_usd}
     )
     (text,) = wrong(replace(well, report=priced).check())
-    assert text.startswith("rooms: 0 usage lines")
+    assert text.startswith("rooms-booking: 0 usage lines")
     assert ("no-such-sku" in text) is (sku is not None)
 
 

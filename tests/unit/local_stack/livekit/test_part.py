@@ -13,13 +13,18 @@ from local_stack.supervisor.spec import RunningPart
 from local_stack.wiring import Wiring
 from shared.errors import StackError
 
-SECRET = "a media secret of at least thirty-two bytes"
+SECRET = "a room secret of at least thirty-two bytes"
 
 
 @pytest.fixture
 def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wiring:
     monkeypatch.setenv("PARLEY_CACHE", str(tmp_path / "cache"))
-    return Wiring(state=StateDir(tmp_path / "state"), media_secret=SECRET, engine_key="local-key")
+    return Wiring(
+        state=StateDir(tmp_path / "state"),
+        media_secret="m" * 40,
+        livekit_secret=SECRET,
+        engine_key="local-key",
+    )
 
 
 @pytest.fixture
@@ -61,5 +66,6 @@ def test_the_worker_starts_after_the_agent_and_learns_where_the_server_is(built:
     env = rooms.env_from(parts)
     assert env["PARLEY_LIVEKIT_URL"] == f"ws://127.0.0.1:{ports[server.name]}"
     assert env["PARLEY_LIVEKIT_API_SECRET"] == SECRET
+    assert env["PARLEY_MEDIA_SECRET"] == built.media_secret
     assert env["PARLEY_KAFKA_BOOTSTRAP"] == "127.0.0.1:1"
     assert env["PARLEY_PORT"] == "0"

@@ -19,7 +19,7 @@ from shared.adapters.kafka_consumer import ReceivedEvent
 from shared.adapters.sealing import KEY_BYTES, AesGcmSealer
 from shared.contracts.calls import CallAdmitted, CallEnded, CallRefused, CallRequested, CallStarted
 from shared.contracts.event import Event
-from shared.contracts.turns import Stages, ToolPii, ToolUse, TurnCompleted, TurnKind, TurnPii
+from shared.contracts.turns import Stages, ToolPii, ToolUse, TurnCompleted, TurnKind, TurnPii, turn_place
 from shared.contracts.usage import UsageItem, UsageRecord, UsageSnapshot, UsageUnit
 from shared.domain.call import EndReason, Media, RefusalReason
 from shared.ids import IdKind, new_id
@@ -43,6 +43,8 @@ class MadeUpCall:
     version_id: str = field(default_factory=lambda: new_id(IdKind.AGENT_VERSION))
     agent_id: str = field(default_factory=lambda: new_id(IdKind.AGENT))
     turns: int = 0
+    turn_id: str = field(default_factory=lambda: new_id(IdKind.TURN))
+    tools: int = 0
 
     def arrives(self) -> None:
         """Asked for and let in."""
@@ -82,13 +84,13 @@ class MadeUpCall:
     ) -> None:
         """Any turn; `more` are further fields of the event."""
         pii = TurnPii(
-            caller_text=self._seal(caller_text) if caller_text else None,
-            agent_text=self._seal(agent_text) if agent_text else None,
+            caller_text=self._seal(caller_text, "pii.caller_text") if caller_text else None,
+            agent_text=self._seal(agent_text, "pii.agent_text") if agent_text else None,
         )
         self.events.append(
             TurnCompleted(
                 **self._ids(over_s),
-                turn_id=new_id(IdKind.TURN),
+                turn_id=self.turn_id,
                 index=self.turns,
                 kind=kind,
                 pii=pii,
@@ -96,11 +98,17 @@ class MadeUpCall:
             )
         )
         self.turns += 1
+        self.turn_id, self.tools = new_id(IdKind.TURN), 0
 
     def tool(self, name: str, arguments: object, result: str | None, **more: Any) -> ToolUse:
-        """For an exchange's `tools`."""
+        """For the next exchange's `tools`, in the order in which they are made."""
+        field = f"tools.{self.tools}.pii"
+        self.tools += 1
         text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-        pii = ToolPii(arguments=self._seal(text), result=None if result is None else self._seal(result))
+        pii = ToolPii(
+            arguments=self._seal(text, f"{field}.arguments"),
+            result=None if result is None else self._seal(result, f"{field}.result"),
+        )
         return ToolUse(**{"name": name, "ok": True, "duration_ms": 41.5, "pii": pii, **more})
 
     def uses(self, *items: UsageItem, at_s: float = 10.0) -> None:
@@ -159,8 +167,8 @@ class MadeUpCall:
             "call_id": self.call_id,
         }
 
-    def _seal(self, text: str) -> Any:
-        return self.sealer.seal(text, tenant_id=self.tenant_id)
+    def _seal(self, text: str, field: str) -> Any:
+        return self.sealer.seal(text, turn_place(self.tenant_id, self.call_id, self.turn_id, field))
 
 
 def item(provider: str, sku: str, unit: UsageUnit, quantity: str, *, estimated: bool = False) -> UsageItem:

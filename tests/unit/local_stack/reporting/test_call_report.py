@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from local_stack.reporting.call_report import CallerTurn, CallReport, is_complete
+from local_stack.reporting.figures import cost
 from shared.contracts.turns import Stages, TurnKind
 from shared.contracts.usage import UsageUnit
 from shared.domain.call import EndReason
@@ -164,6 +165,8 @@ def test_what_has_no_price_is_named_and_not_counted_as_nothing() -> None:
     call.ends()
     report = call.report()
     assert report.unpriced == ("nobody/nothing/second",)
+    assert not report.cost_complete
+    assert cost(report).endswith(", incomplete")
     assert len(report.usage) == len(usage())
 
 

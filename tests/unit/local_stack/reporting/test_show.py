@@ -9,8 +9,9 @@ from rich.console import Console
 
 from local_stack.reporting.show import show_report
 from local_stack.reporting.tables import calls_table
+from shared.contracts.usage import UsageUnit
 from shared.errors import StackError
-from tests.unit.local_stack.reporting.made_up_call import MadeUpCall, booking, bookings_caller
+from tests.unit.local_stack.reporting.made_up_call import MadeUpCall, booking, bookings_caller, item
 
 
 def test_calls_of_a_folder_are_shown_with_what_was_said_and_what_it_cost(
@@ -67,6 +68,20 @@ def test_a_folder_without_calls_says_how_to_get_some(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="there is no call in") as caught:
         show_report(folder=tmp_path)
     assert "parley demo" in caught.value.hint
+
+
+def test_a_cost_that_leaves_something_out_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call = MadeUpCall()
+    call.starts()
+    call.books(item("nobody", "nothing", UsageUnit.SECOND, "1"))
+    call.ends()
+    call.report().write(tmp_path / "call.json")
+
+    show_report(folder=tmp_path)
+
+    printed = capsys.readouterr().out
+    assert "$0.0000, incomplete" in printed
+    assert "without a price, not in the cost: nobody/nothing/second" in printed
 
 
 def test_the_table_has_one_line_a_call_with_its_medians_and_counts() -> None:

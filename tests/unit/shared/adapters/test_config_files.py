@@ -18,6 +18,8 @@ greeting = "Hello!"
 instructions = "Be brief."
 """
 
+LIMITED = '[limits]\nspend_usd = "1.00"\n'
+
 TOOL = """
 [[tools]]
 name = "book"
@@ -157,9 +159,15 @@ def test_a_folder_that_does_not_exist_is_told_of(tmp_path: Path) -> None:
             "tools.0.url": "must be a URL, such as https://example.com/path"
         }),
         (AGENT + TOOL.replace("object", "array"), {
-            "tools.0.parameters": "parameters must be a JSON Schema of type object"
+            "tools.0.parameters": "must be a JSON Schema of type object"
         }),
-        (AGENT + TOOL + "\nrequired = 3", {"tools.0.parameters.required": "is not valid JSON Schema"}),
+        (AGENT + TOOL + "\nrequired = 3", {
+            "tools.0.parameters": "is not valid JSON Schema (draft 2020-12), see required"
+        }),
+        (AGENT + LIMITED + '[[llm]]\nmodel = "llama"\n[[llm]]\nmodel = "gpt-4.1-mini"\n[[tts]]\nvoice = "voice"', {
+            "llm.0.model": "has no price in the catalogue (openai/llama), so that limits.spend_usd could not be held",
+            "tts.0.voice": "has no price in the catalogue (deepgram/voice), so that limits.spend_usd could not be held",
+        }),
         (AGENT + TOOL + "\n[tools.parameters.properties.day]\ndefault = 2026-03-14", {
             "tools.0.parameters": "holds a value that JSON does not have (a date, nan or inf)"
         }),
@@ -177,6 +185,11 @@ def test_every_bad_field_is_named_with_its_reason(
     assert error.data["fields"] == tuple(expected)
     reasons = "; ".join(f"{field} {reason}" for field, reason in expected.items())
     assert error.message == f"acme/agent.toml: {reasons}"
+
+
+def test_a_model_without_a_price_is_taken_where_the_tenant_set_no_spend_limit(tmp_path: Path) -> None:
+    write_tenant(tmp_path, "acme", AGENT + '[[llm]]\nmodel = "llama"')
+    assert FileConfigStore(tmp_path).by_slug("acme").version.config.llm[0].model == "llama"
 
 
 @pytest.mark.parametrize(

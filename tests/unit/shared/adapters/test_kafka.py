@@ -23,6 +23,7 @@ from shared.names import MAX_EVENT_BYTES
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.examples import CANARY, call_admitted, every_event
 from tests.fakes.kafka import Produced, ScriptedProducer
+from tests.fakes.waiting import until
 
 Answer = Callable[[Produced], KafkaError | Exception | str | None]
 
@@ -51,12 +52,6 @@ async def publishing(
         yield publisher, made
     finally:
         await publisher.aclose(5)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for the publisher's thread; pytest's timeout ends a wait that never does."""
-    while not condition():  # noqa: ASYNC110 - another thread changes it
-        await asyncio.sleep(0.002)
 
 
 def away(publisher: KafkaEventPublisher) -> bool:

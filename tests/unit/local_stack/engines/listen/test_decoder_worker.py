@@ -104,6 +104,29 @@ def test_a_language_that_cannot_be_loaded_is_an_error_and_the_old_one_stays(
     capfd.readouterr()
 
 
+def test_keyterms_are_in_the_model_that_was_defined_with_them_and_in_no_other(worker: DecoderWorker) -> None:
+    keyterms = [("zel vorix", ["Z EH L V AO R IH K S", "Z AH L V AO R IH K S"])]
+    head = {"do": "define", "model": "small#1", "arpa_bytes": len(ARPA), "keyterms": keyterms}
+    assert worker.answer(head, (ARPA + DICTIONARY).encode()) == {}
+
+    knowing, plain = worker.final_decoder("small#1"), worker.final_decoder("small")
+    assert knowing.lookup_word("zel_vorix~") == keyterms[0][1][0]
+    assert knowing.lookup_word("zel_vorix~(2)") == keyterms[0][1][1]
+    assert plain.lookup_word("zel_vorix~") is None
+
+
+def test_a_model_that_is_forgotten_can_no_longer_be_decoded_with(
+    worker: DecoderWorker, capfd: pytest.CaptureFixture[str]
+) -> None:
+    head = {"do": "define", "model": "small#2", "arpa_bytes": len(ARPA), "keyterms": []}
+    assert worker.answer(head, (ARPA + DICTIONARY).encode()) == {}
+    for _ in range(2):
+        assert worker.answer({"do": "forget", "model": "small#2"}, b"") == {}
+
+    assert "error" in worker.answer({"do": "final", "model": "small#2"}, SILENCE)
+    capfd.readouterr()
+
+
 @pytest.mark.parametrize("head", [{"do": "sing"}, {}, {"do": "final", "model": "unheard of"}])
 def test_a_question_that_makes_no_sense_is_an_error(
     worker: DecoderWorker, head: Head, capfd: pytest.CaptureFixture[str]

@@ -11,6 +11,7 @@ from local_stack.engines.listen.query import (
     ListenOptions,
     Thresholds,
     confidence_of_pause,
+    keyterm_tokens,
     pause_of_confidence,
 )
 
@@ -162,3 +163,24 @@ def test_a_request_without_a_good_key_is_refused(headers: dict[str, str]) -> Non
 )
 def test_any_other_key_will_do(headers: dict[str, str]) -> None:
     check_key(headers)
+
+
+@pytest.mark.parametrize(
+    ("keyterms", "tokens"),
+    [([], 0), ([""], 1), (["a"], 1), (["parley"], 2), (["book a room"], 3), (["one", "two"], 2)],
+)
+def test_a_keyterm_takes_a_token_for_every_four_characters_of_a_word(
+    keyterms: list[str], tokens: int
+) -> None:
+    assert keyterm_tokens(keyterms) == tokens
+
+
+@pytest.mark.parametrize("options", [ListenOptions, FluxOptions])
+def test_500_tokens_of_keyterms_are_taken_and_501_refused(options: type[ListenOptions | FluxOptions]) -> None:
+    most = MultiDict([("keyterm", "word")] * 500)
+    assert len(options.parse(most).audio.keyterms) == 500
+    most.add("keyterm", "word")
+    with pytest.raises(Refused, match="maximum number of tokens across all keyterms is 500") as caught:
+        options.parse(most)
+
+    assert caught.value.status == 400

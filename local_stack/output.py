@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from local_stack.private_files import make_private_folder, open_private
 from shared.errors import ParleyError
 
 
@@ -30,9 +31,10 @@ def show_unexpected(error: Exception, log_dir: Path) -> None:
     log = log_dir / "cli.log"
     where = f"The details are in {log}."
     try:
-        log_dir.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now(UTC).isoformat()}\n{''.join(traceback.format_exception(error))}\n")
+        make_private_folder(log_dir)
+        with open_private(log, "ab") as file:
+            text = f"{datetime.now(UTC).isoformat()}\n{''.join(traceback.format_exception(error))}\n"
+            file.write(text.encode(errors="backslashreplace"))
     except OSError as failure:
         where = f"The details could not be written to {log}: {failure.strerror}."
     show_error(ParleyError(f"something unexpected went wrong: {type(error).__name__}", hint=where))

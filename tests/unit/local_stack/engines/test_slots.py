@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local_stack.engines.tts.slots import StreamSlots, TooManyStreamsError
+from local_stack.engines.slots import StreamSlots, TooManyStreamsError
 
 
 def test_the_stream_above_the_limit_is_refused() -> None:
