@@ -86,10 +86,10 @@ def test_an_unexpected_error_shows_no_traceback_and_says_where_it_is(tmp_path: P
 
 def test_an_interrupt_exits_with_130_and_no_traceback(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys\n"
+        "import signal, sys\n"
         "from local_stack.cli import main\n"
         "def wait():\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
         "    signal.pause()\n"
         "main.app.command('wait')(wait)\n"
         "main.run()"
