@@ -17,6 +17,9 @@ LongText = Annotated[str, Field(min_length=1, max_length=16_000)]
 
 _STT_MODELS = {"deepgram": "nova-3", "deepgram-flux": "flux-general-en"}
 _ELEVENLABS_MODEL = "eleven_flash_v2_5"  # their fastest (time to first audio, Coval, May 2026)
+MAX_KEYTERM_TOKENS = 500
+"""Deepgram refuses a stream with more. Its tokeniser is not public: a token is taken as 4 letters of a word."""
+
 BUILT_IN_TOOLS = frozenset({"end_call", "transfer_call"})
 
 
@@ -223,6 +226,15 @@ class AgentConfig(FrozenModel):
         if "transfer_call" in self.built_in_tools and not self.transfer_targets:
             raise ValueError("transfer_call needs transfer_targets")
         return self
+
+    @field_validator("keyterms")
+    @classmethod
+    def _fits_vendors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if sum(-(-len(word) // 4) for term in value for word in term.split()) > MAX_KEYTERM_TOKENS:
+            raise ValueError(
+                f"keyterms must not be more than {MAX_KEYTERM_TOKENS} tokens (about 4 letters each)"
+            )
+        return value
 
     def published_texts(self) -> tuple[str, ...]:
         """Everything the tenant publishes in words: what a recogniser may learn the agent's language from."""

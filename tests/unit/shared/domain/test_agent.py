@@ -46,6 +46,7 @@ def test_name_greeting_and_instructions_are_enough() -> None:
     [
         ({"greeting": ""}, "greeting"),
         ({"greeting": "x" * 501}, "greeting"),
+        ({"keyterms": ["abcde fghij klmno pq"] * 72}, "keyterms"),
         ({"language": "english"}, "language"),
         ({"limits": {"minutes": 0}}, "limits.minutes"),
         ({"limits": {"minutes": float("nan")}}, "limits.minutes"),
