@@ -88,6 +88,8 @@ def test_an_interrupt_exits_with_130_and_no_traceback(tmp_path: Path) -> None:
     code = (
         "import signal, sys\n"
         "from local_stack.cli import main\n"
+        # whoever runs the tests in the background may have SIGINT ignored, and children inherit that
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def wait():\n"
         "    signal.raise_signal(signal.SIGINT)\n"
         "    signal.pause()\n"
