@@ -26,8 +26,7 @@ demo: setup ## Place three spoken calls on this machine: no keys, no network, no
 	@$(BIN)/parley demo
 
 test: setup-test ## Run all tests that can run here (PYTEST_ARGS="-k words" narrows)
-	@$(BIN)/python -m pytest tests/unit tests/contract -n auto --dist loadfile $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest tests/integration tests/e2e $(PYTEST_ARGS)
+	@sh tools/test.sh $(PYTEST_ARGS)
 
 check: setup-dev ## Format, lint, types, import arrows
 	$(BIN)/ruff format --check .

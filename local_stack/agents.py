@@ -30,7 +30,10 @@ def publish_agents(source: Path, target: Path, *, model: str = LOCAL_MODEL) -> N
         StackError: `source` is no folder.
     """
     if not source.is_dir():
-        raise StackError(f"there is no folder of agents at {source}")
+        raise StackError(
+            f"there is no folder of agents at {source}",
+            hint="Name a folder with one folder per tenant, such as local_stack/tenants.",
+        )
     shutil.rmtree(target, ignore_errors=True)
     for file in sorted(source.glob("*/*.toml")):
         copy = target / file.parent.name / file.name

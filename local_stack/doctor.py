@@ -135,7 +135,7 @@ def _optional(machine: Machine) -> list[Part]:
         Part(
             "redis-server",
             machine.program("redis-server", "--version"),
-            "the real Redis for tests of admission and takeover",
+            "tests of the Redis adapter on the real thing",
             _how(machine, apt="redis-server", brew="redis"),
         ),
         Part(
@@ -153,13 +153,13 @@ def _optional(machine: Machine) -> list[Part]:
         Part(
             "Java",
             machine.program("java", "-version"),
-            "Apache Kafka and DynamoDB Local instead of stand-ins",
+            "nothing yet; Apache Kafka and DynamoDB Local come later",
             _how(machine, apt="openjdk-17-jre-headless", brew="openjdk@17"),
         ),
         Part(
             "Maven",
             machine.program("mvn", "--version"),
-            "fetches Kafka and DynamoDB Local",
+            "nothing yet; fetches Kafka and DynamoDB Local later",
             _how(machine, apt="maven", brew="maven"),
         ),
         Part(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +12,12 @@ from local_stack.callers.script import Utterance
 from local_stack.callers.wav import load_utterance
 from local_stack.calls import CallDirectory, CallOrder, PlacedCall
 from local_stack.output import out
-from local_stack.paths import state_dir
+from local_stack.paths import TENANTS, state_dir
 from local_stack.reporting.tables import calls_table
 from local_stack.servers.build import LIVEKIT
 from local_stack.stack import EmbeddedStack, StackOptions
 from local_stack.state import RunningStack, StateDir
+from shared.adapters.config_files import FileConfigStore
 from shared.errors import StackError
 
 
@@ -57,13 +57,15 @@ async def _place(order: CallOrder, out_dir: Path) -> PlacedCall:
     running = StateDir(state_dir()).load()
     if running is not None:
         return await _on(running, order, out_dir)
+    # an unknown tenant is told of before anything is built or started; the address is never called
+    FileConfigStore(TENANTS, placeholders={"BUSINESS_URL": "http://127.0.0.1:9"}).by_slug(order.tenant)
     if order.media == "livekit":
         await asyncio.to_thread(LIVEKIT.build, lambda line: out().print(line, markup=False))
     extras = ("livekit",) if order.media == "livekit" else ()
     out().print("No stack is running here: starting one for this call ...")
-    with tempfile.TemporaryDirectory(prefix="parley-") as folder:
-        async with EmbeddedStack(StateDir(Path(folder)), StackOptions(extras=extras)) as stack:
-            return await stack.guard(_on(stack.running, order, out_dir))
+    # beside the place of a stack that is kept, so that its logs can be read after a failure
+    async with EmbeddedStack(StateDir(state_dir() / "call"), StackOptions(extras=extras)) as stack:
+        return await stack.guard(_on(stack.running, order, out_dir))
 
 
 async def _on(running: RunningStack, order: CallOrder, out_dir: Path) -> PlacedCall:

@@ -166,7 +166,12 @@ class EmbeddedStack:
         return RunningStack(
             supervisor=ProcessMark.of(os.getpid()),
             started_at=dt.datetime.now(dt.UTC),
-            parts={p.name: PartRecord(pid=p.pid, port=p.port, log=p.log) for p in parts.values()},
+            parts={
+                part.name: PartRecord(
+                    pid=part.pid, port=part.port, log=part.log, health_path=part.health_path
+                )
+                for part in parts.values()
+            },
             kafka_bootstrap=kafka_bootstrap(parts),
             media_secret=wiring.media_secret,
             livekit_secret=wiring.livekit_secret,

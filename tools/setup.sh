@@ -22,6 +22,10 @@ suits() { # is $1 a Python from 3.11 to 3.13?
 has_venv() {
     "$1" -c 'import venv, ensurepip' 2>/dev/null
 }
+# an interrupted set-up leaves an environment without pip: make it anew
+if [ -x "$venv/bin/python" ] && ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
+    rm -rf "$venv"
+fi
 if [ -n "${PYTHON:-}" ]; then
     suits "$PYTHON" || fail "PYTHON=$PYTHON is not Python 3.11, 3.12 or 3.13. $hint"
     python=$PYTHON
@@ -70,7 +74,8 @@ for set in $sets; do
         continue
     fi
     echo "Installing $lock (once; a few minutes on a slow line) ..."
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" ||
+        fail "pip could not install $lock (see above). No network, or a platform that a package has no wheel for: $(uname -sm)"
     cp "$lock" "$stamp"
 done
 if [ ! -x "$venv/bin/parley" ] || ! cmp -s pyproject.toml "$venv/.installed-parley"; then

@@ -40,7 +40,10 @@ def llm_target(*, url: str, key: str, model: str) -> LlmTarget | None:
             hint="Example: --llm-url http://127.0.0.1:11434/v1 --llm-model NAME",
         )
     if not url.startswith(("http://", "https://")):
-        raise StackError("--llm-url must start with http:// or https://")
+        raise StackError(
+            "--llm-url must start with http:// or https://",
+            hint="Example: --llm-url http://127.0.0.1:11434/v1 --llm-model NAME",
+        )
     return LlmTarget(url=url.rstrip("/"), key=key or "none", model=model)
 
 

@@ -41,6 +41,6 @@ async def _health(stack: RunningStack) -> dict[str, str]:
 async def _state(session: aiohttp.ClientSession, part: PartRecord) -> str:
     if not psutil.pid_exists(part.pid):
         return "gone"
-    if part.port and not await is_well(session, part.port, "/healthz"):
+    if part.health_path and not await is_well(session, part.port, part.health_path):
         return "not answering"
     return "running"

@@ -57,4 +57,7 @@ def _read(file: Path) -> CallReport:
     try:
         return CallReport.model_validate_json(file.read_bytes())
     except (ValidationError, OSError):
-        raise StackError(f"{file} is not a call report of this version") from None
+        raise StackError(
+            f"{file} is not a call report of this version",
+            hint="`parley call` and `parley demo` write new ones.",
+        ) from None

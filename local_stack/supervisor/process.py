@@ -64,6 +64,7 @@ class PartProcess:
             port=port if isinstance(port, int) else 0,
             ready=said,
             log=self.log.path,
+            health_path=self.spec.health.path if self.spec.health else "",
         )
 
     async def exited(self) -> int:

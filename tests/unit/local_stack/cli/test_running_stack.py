@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from pydantic import SecretStr
@@ -73,8 +75,27 @@ def test_down_does_not_touch_a_process_that_only_has_the_old_number(
     assert process.poll() is None
 
 
+class _WellAtRoot(BaseHTTPRequestHandler):
+    """As livekit-server answers: 200 at `/`, 404 elsewhere."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/" else 404)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        """Say nothing."""
+
+
+@pytest.fixture
+def well_at_root() -> Iterator[int]:
+    with HTTPServer(("127.0.0.1", 0), _WellAtRoot) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
 def test_status_tells_parts_that_run_from_those_that_do_not(
-    state: StateDir, unused_tcp_port: int, capsys: pytest.CaptureFixture[str]
+    state: StateDir, unused_tcp_port: int, well_at_root: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -84,7 +105,8 @@ def test_status_tells_parts_that_run_from_those_that_do_not(
             here,
             state.path,
             broker=PartRecord(pid=here, port=0, log=log),
-            stt=PartRecord(pid=here, port=unused_tcp_port, log=log),
+            stt=PartRecord(pid=here, port=unused_tcp_port, log=log, health_path="/healthz"),
+            livekit=PartRecord(pid=here, port=well_at_root, log=log, health_path="/"),
             tts=PartRecord(pid=gone.pid, port=1, log=log),
         )
     )
@@ -92,4 +114,5 @@ def test_status_tells_parts_that_run_from_those_that_do_not(
     assert "running" in rows["broker"]
     assert "127.0.0.1:9092" in rows["broker"]
     assert "not answering" in rows["stt"]
+    assert "running" in rows["livekit"]
     assert "gone" in rows["tts"]
