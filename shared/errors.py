@@ -4,6 +4,8 @@ ParleyError
 ├── InvalidInputError            something from outside is wrong; the caller can mend it
 │   ├── InvalidIdError
 │   ├── AgentConfigError         an agent's configuration, with the names of the bad fields
+│   ├── InvalidSettingsError     a process's settings are missing or malformed
+│   ├── UsageError               a process's arguments are wrong
 │   ├── AudioFormatError         audio that can't be read or is empty
 │   ├── EventTooLargeError
 │   └── TokenError               a media token is forged, broken or over its time
@@ -21,6 +23,7 @@ ParleyError
 ├── ToolError
 │   ├── ToolNotAllowedError
 │   └── ToolArgumentsError
+├── ListenError                  a process can't listen on its address
 ├── SealError                    a sealed value can't be opened
 ├── PriceNotFoundError
 └── StackError                   the local stack can't do what was asked (port in use, part missing)
@@ -68,6 +71,18 @@ class AgentConfigError(InvalidInputError):
     """An agent's configuration is malformed; `data["fields"]` names each bad field."""
 
     code = "invalid_agent_config"
+
+
+class InvalidSettingsError(InvalidInputError):
+    """A process's settings are missing or malformed; it ends with status 2."""
+
+    code = "invalid_settings"
+
+
+class UsageError(InvalidInputError):
+    """A process's arguments are wrong; it ends with status 2."""
+
+    code = "invalid_usage"
 
 
 class AudioFormatError(InvalidInputError):
@@ -175,6 +190,12 @@ class ToolArgumentsError(ToolError):
     """The model's arguments do not fit the tool's JSON Schema."""
 
     code = "tool_arguments_invalid"
+
+
+class ListenError(ParleyError):
+    """A process can't listen on the address of its settings: it is taken, or not of this machine."""
+
+    code = "listen_failed"
 
 
 class SealError(ParleyError):

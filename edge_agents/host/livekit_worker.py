@@ -7,9 +7,9 @@ import json
 import logging
 import math
 import os
-import socket
 from collections.abc import Collection, Iterable
-from typing import Any, Final
+from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 from livekit import rtc
@@ -27,17 +27,20 @@ from pydantic import ValidationError
 
 from edge_agents.bootstrap import agent_runtime
 from edge_agents.host.answered_calls import AnsweredCalls
+from edge_agents.host.listening import free_port
 from edge_agents.host.signals import StopSignals, announce_ready
 from edge_agents.settings import AgentSettings
-from edge_agents.transport.livekit_room import LiveKitRoomTransport
+from edge_agents.transport.livekit_room import CALLER_KINDS, LiveKitRoomTransport, is_caller
 from shared.domain.call import EndReason
 from shared.domain.model import FrozenModel
-from shared.errors import CallRefusedError, InvalidInputError
+from shared.errors import CallRefusedError, InvalidInputError, InvalidSettingsError
 from shared.names import AGENT_NAME, Attribute
 from shared.telemetry import configure_logging
 
 log = structlog.get_logger(__name__)
 
+_SCHEMES: Final = ("ws", "wss", "http", "https")
+"""What livekit-agents takes; it turns the last two into the first two."""
 _IDLE_PROCESSES: Final = 2
 _PROCESS_START_S: Final = 60.0
 """Loading the voice libraries takes up to 10 s on a busy small machine."""
@@ -113,7 +116,8 @@ def run_worker(settings: AgentSettings) -> None:
 
 
 async def _serve(settings: AgentSettings) -> None:
-    port = settings.port or _free_port(settings.host)
+    check_livekit_settings(settings)
+    port = free_port(settings)
     server = AgentServer(
         job_executor_type=JobExecutorType.PROCESS,
         setup_fnc=prewarm,
@@ -157,6 +161,25 @@ async def _serve(settings: AgentSettings) -> None:
     await asyncio.gather(running, return_exceptions=True)
 
 
+def check_livekit_settings(settings: AgentSettings) -> None:
+    """Settings that WebSocket hosts can do without.
+
+    Raises:
+        InvalidSettingsError: rooms can't be answered without them.
+    """
+    parts = {
+        "PARLEY_LIVEKIT_URL": settings.livekit_url,
+        "PARLEY_LIVEKIT_API_KEY": settings.livekit_api_key,
+        "PARLEY_LIVEKIT_API_SECRET": settings.livekit_api_secret.get_secret_value(),
+    }
+    if missing := [name for name, value in parts.items() if not value]:
+        raise InvalidSettingsError(
+            f"missing: {', '.join(missing)}", hint="`rooms` needs a LiveKit server with its key and secret."
+        )
+    if urlsplit(settings.livekit_url).scheme not in _SCHEMES:
+        raise InvalidSettingsError("malformed: PARLEY_LIVEKIT_URL", hint="It begins with ws:// or wss://.")
+
+
 def prewarm(_process: JobProcess) -> None:
     """Runs once in every job process, before it has a call."""
     settings = AgentSettings()
@@ -180,7 +203,8 @@ async def answer_room(job: JobContext) -> None:
     settings = AgentSettings()
     metadata = parse_metadata(job.job.metadata)
     async with agent_runtime(settings) as runtime:
-        await job.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY)
+        # the transport subscribes to the caller's audio, and to nobody else's
+        await job.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
 
         async def leave() -> None:
             await job.delete_room()
@@ -249,19 +273,13 @@ async def answer_offer(
 
 
 def check_participants(participants: Iterable[rtc.RemoteParticipant], metadata: DispatchMetadata) -> None:
-    """A participant that carries another tenant's signed attributes has no business in this room.
+    """Whoever is in the room before the agent must be the caller whom the dispatch names.
+
+    Recorders and other agents may be there. Those who join later are not heard (transport/livekit_room.py).
 
     Raises:
-        InvalidInputError: there is one.
+        InvalidInputError: a participant lacks the signed attributes of this call, or has those of another.
     """
     for participant in participants:
-        claimed = participant.attributes.get(Attribute.TENANT_ID, metadata.tenant_id)
-        if claimed != metadata.tenant_id:
-            raise InvalidInputError("participant and dispatch belong to different tenants")
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: Any = probe.getsockname()[1]
-        return int(port)
+        if participant.kind in CALLER_KINDS and not is_caller(participant, metadata.attributes()):
+            raise InvalidInputError("a participant is not the caller whom the dispatch names")

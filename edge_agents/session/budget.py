@@ -167,7 +167,11 @@ def _fewer(items: list[llm.ChatItem], most: int) -> list[llm.ChatItem]:
         if isinstance(item, llm.FunctionCall) and (result := _result_at(items, index, missing=-1)) >= 0:
             gone.add(result)
     kept = [item for index, item in enumerate(items) if index not in gone]
-    return kept if len(kept) <= most else kept[-max(most, 1) :]
+    if len(kept) <= most:
+        return kept
+    # nothing but the summary and the caller's words is left
+    summary = [item for item in kept if item.id == SUMMARY_ITEM_ID]
+    return [*summary, *[item for item in kept if item.id != SUMMARY_ITEM_ID][len(summary) - most :]]
 
 
 def _item_within(item: llm.ChatItem, tokens: int) -> llm.ChatItem:

@@ -8,16 +8,16 @@ from collections.abc import Coroutine
 from typing import Any
 
 import structlog
-from livekit.agents import AgentSession, APIError
+from livekit.agents import AgentSession
 from livekit.agents.voice import SpeechHandle
 
 from edge_agents.audio.latency import LatencyProbe
 from edge_agents.audio.taps import TappedInput, TappedOutput
-from edge_agents.session import context
+from edge_agents.session.context import HistoryKeeper
 from edge_agents.session.events import CallEvents
 from edge_agents.session.failures import FailureAction, FailureWatch, Stage
 from edge_agents.session.host import CallHost
-from edge_agents.session.limits import LimitAction, LimitWatch
+from edge_agents.session.limits import LimitAction, LimitKind, LimitWatch
 from edge_agents.session.listener import SessionListener, background_requests
 from edge_agents.session.loop import build_agent, build_session, voice_key
 from edge_agents.session.plan import CallPlan
@@ -69,7 +69,6 @@ class Call:
         self._greeting_ms: float | None = None
         self._away_count = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._summarising = False
 
         self._events = CallEvents(plan, publisher=host.publisher, sealer=host.sealer, clock=host.clock)
         self._providers = host.providers(
@@ -85,6 +84,7 @@ class Call:
         self._session = build_session(
             plan, self._providers, host.voice_activity, away_after_s=host.away_after_s
         )
+        self._history = HistoryKeeper(self._session, self._providers.llm, self._config.limits.context_tokens)
         self._speaker = Speaker(
             # the first choice alone: a fallback's audio must not be kept under its name
             self._session,
@@ -192,9 +192,8 @@ class Call:
         phrases = self._config.phrases
         # once the call runs, keep the sentences that must not depend on a provider
         with background_requests():
-            await self._speaker.keep(
-                (phrases.apology, phrases.failure, self._config.greeting, phrases.goodbye, phrases.wrap_up)
-            )
+            first = (phrases.apology, phrases.failure, self._config.greeting, phrases.goodbye)
+            await self._speaker.keep((*first, phrases.wrap_up, phrases.tools_near_limit))
 
     def _say(self, text: str, *, interruptible: bool = True) -> SpeechHandle:
         handle, kept_audio = self._speaker.say(text, interruptible=interruptible)
@@ -234,8 +233,8 @@ class Call:
     def _after_reply(self) -> None:
         self._snapshot()
         self._check_limits()
-        if not self._summarising and not self._ending:
-            self._spawn(self._fit_context(), "summary")
+        if not self._ending:
+            self._spawn(self._history.fit(), "summary")
 
     # --- limits, context, failures ----------------------------------------------------------------
 
@@ -250,27 +249,14 @@ class Call:
         )
         if decision.action is LimitAction.WRAP_UP:
             log.info("limit_near", limit=decision.kind)
-            self._say(self._config.phrases.wrap_up)
+            phrases = self._config.phrases
+            out_of_tools = decision.kind is LimitKind.TOOL_CALLS
+            self._say(phrases.tools_near_limit if out_of_tools else phrases.wrap_up)
         elif decision.action is LimitAction.END:
             log.info("limit_reached", limit=decision.kind)
+            if not decision.announced:
+                self._say(self._config.phrases.wrap_up, interruptible=False)
             self._end_after(EndReason.LIMIT_REACHED, self._config.phrases.goodbye)
-
-    async def _fit_context(self) -> None:
-        agent = self._session.current_agent
-        budget_tokens = self._config.limits.context_tokens
-        older = context.items_to_summarise(agent.chat_ctx, budget_tokens)
-        if not older:
-            return
-        self._summarising = True
-        try:
-            with background_requests():
-                summary = await context.summarise(self._providers.llm, older, budget_tokens)
-            await agent.update_chat_ctx(context.with_summary(agent.chat_ctx, older, summary))
-            log.info("context_summarised", items=len(older), chars=len(summary))
-        except APIError:
-            log.warning("summary_failed")
-        finally:
-            self._summarising = False
 
     def _on_failure(self, action: FailureAction, stage: Stage) -> None:
         log.warning("provider_failed", stage=stage.value, action=action.value)

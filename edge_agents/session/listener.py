@@ -200,7 +200,8 @@ class SessionListener:
     def _agent_state(self, event: AgentStateChangedEvent) -> None:
         if event.new_state == "listening":
             self._turns.agent_listens()
-            self._on_reply()
+            if self._greeted:  # the loop listens once before the agent has said anything
+                self._on_reply()
 
     def _user_state(self, event: UserStateChangedEvent) -> None:
         if event.new_state == "speaking":

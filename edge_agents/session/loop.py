@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
 from typing import Any, Literal
 
-from livekit.agents import Agent, AgentSession, inference, llm, vad
+from livekit.agents import Agent, AgentSession, FlushSentinel, ModelSettings, inference, llm, vad
 from livekit.agents.voice.turn import TurnHandlingOptions
 
 from edge_agents.providers.call_providers import CallProviders, connect_options
+from edge_agents.session.budget import within_budget
 from edge_agents.session.plan import CallPlan
 from edge_agents.session.prompt import system_prompt
 from shared.domain.agent import SttChoice, TurnDetection, TurnSettings
@@ -83,7 +85,29 @@ def build_agent(plan: CallPlan, tools: list[llm.Tool | llm.Toolset]) -> Agent:
         role="system",
         content=f"This call began on {started:%A}, {started.day} {started:%B %Y}, at {started:%H:%M} UTC.",
     )
-    return Agent(instructions=system_prompt(plan.version.config), chat_ctx=chat_ctx, tools=tools)
+    config = plan.version.config
+    return _BoundedAgent(
+        instructions=system_prompt(config),
+        chat_ctx=chat_ctx,
+        tools=tools,
+        budget_tokens=config.limits.context_tokens,
+    )
+
+
+class _BoundedAgent(Agent):
+    """An agent whose requests to its model hold no more history than the budget, whatever the history holds."""
+
+    def __init__(self, *, budget_tokens: int, **fields: Any) -> None:
+        super().__init__(**fields)
+        self._budget_tokens = budget_tokens
+
+    def llm_node(
+        self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
+    ) -> AsyncIterable[llm.ChatChunk | str | FlushSentinel]:
+        """Ask the model, with what fits."""
+        return Agent.default.llm_node(
+            self, within_budget(chat_ctx, self._budget_tokens), tools, model_settings
+        )
 
 
 def voice_key(plan: CallPlan) -> str:

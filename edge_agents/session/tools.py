@@ -13,6 +13,7 @@ import structlog
 from livekit.agents import RunContext, function_tool, llm
 from referencing import Registry
 
+from edge_agents.session.budget import for_the_history
 from edge_agents.session.turns import ToolCall
 from shared.domain.agent import BUILT_IN_TOOLS, AgentConfig, HttpTool
 from shared.errors import ParleyError, ToolArgumentsError, ToolError, ToolNotAllowedError
@@ -24,15 +25,33 @@ log = structlog.get_logger(__name__)
 _MAX_ARGUMENT_BYTES = 16_384
 _NO_REMOTE_SCHEMAS: Registry[Any] = Registry()
 """Without it, jsonschema fetches a `$ref` that is a URL, past all checks of addresses."""
+_NOT_FOR_THE_CALLER = frozenset({401, 403, 404, 429})
+"""Statuses about the tool's set-up or load: their bodies say nothing about what the caller asked for."""
 _SPOKEN_FAILURE = "The request did not go through."
+
+
+class ToolRefusedError(ToolError):
+    """The tool's server said no to the request (400, 409, 422 and the like).
+
+    Args:
+        status: HTTP status.
+        answer: what it said; may hold personal data, so it is no part of the message or of `data`.
+    """
+
+    code = "tool_refused"
+
+    def __init__(self, status: int, answer: str) -> None:
+        super().__init__("the tool's server refused the request", status=status)
+        self.answer = answer
 
 
 class ToolBox:
     """The tools of one call.
 
     The model sees nothing but what the agent's version lists; arguments are validated against the tool's JSON
-    Schema; every call is recorded, failed ones too. A tool's result is data for the model: it reaches no
-    prompt position that could give instructions.
+    Schema; every call is recorded, failed ones too, with its whole result. A tool's result is data for the
+    model: it stands in a tool's message, and in the agent's own words once it was summarised (context.py), never
+    in a system message. The model gets its share of the history's budget of it (budget.py).
 
     Args:
         config: the agent's configuration.
@@ -83,11 +102,12 @@ class ToolBox:
         """Call a tenant's endpoint.
 
         Returns:
-            The body, as text.
+            The body, as text, of an answer with a status of 200 to 299.
 
         Raises:
             ToolArgumentsError: the arguments do not fit the schema.
-            ParleyError: address blocked, timeout, error status, too large.
+            ToolRefusedError: the server said no to this request, with words that the model may explain.
+            ParleyError: address blocked, timeout, any other status, too large.
         """
         _validate(tool, arguments)
         response = await self._http.request(
@@ -103,9 +123,11 @@ class ToolBox:
             raise_for_status=False,
         )
         text = response.body.decode("utf-8", errors="replace")
-        if response.status >= 500 or response.status in (401, 403, 404, 429):
-            raise ToolError("the tool's server answered with an error", status=response.status)
-        return text
+        if 200 <= response.status < 300:
+            return text
+        if 400 <= response.status < 500 and response.status not in _NOT_FOR_THE_CALLER:
+            raise ToolRefusedError(response.status, text)
+        raise ToolError("the tool's server answered with an error", status=response.status)
 
     async def finish(self, grace_s: float) -> None:
         """Let tools that still run come to their end, then break them off; they are recorded either way.
@@ -192,9 +214,12 @@ class ToolBox:
         try:
             self._use(name)
             result = await self._run(action)
+        except ToolRefusedError as error:
+            error_code, result = error.code, error.answer
+            raise llm.ToolError(self._shortened(error.answer) or _for_the_model(error)) from None
         except ParleyError as error:
             error_code = error.code
-            raise llm.ToolError(_for_the_model(error)) from None
+            raise llm.ToolError(self._shortened(_for_the_model(error))) from None
         except asyncio.CancelledError:
             error_code = "cancelled"
             raise
@@ -203,7 +228,7 @@ class ToolBox:
             log.error("tool_failed", tool=name, error=type(error).__name__)
             raise llm.ToolError(f"{_SPOKEN_FAILURE} ({error_code})") from None
         else:
-            return result
+            return self._shortened(result)
         finally:
             self._record(
                 ToolCall(
@@ -214,6 +239,9 @@ class ToolBox:
                     duration_ms=round((self._clock.monotonic_s() - began) * 1000, 1),
                 )
             )
+
+    def _shortened(self, text: str) -> str:
+        return for_the_history(text, self._config.limits.context_tokens)
 
     async def _run(self, action: Callable[[], Awaitable[str]]) -> str:
         async def awaited() -> str:

@@ -30,20 +30,31 @@ CALLER_TIMEOUT_S: Final = 10.0
 ENDED_TOPIC: Final = "parley.ended"
 """Data topic on which the caller is told why the call ended."""
 
-_CALLER_KINDS: Final = (
+CALLER_KINDS: Final = (
     rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
     rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
 )
+"""Participants that may be callers: people, in a browser or on the telephone."""
 _INPUT_RATE_HZ: Final = 16_000
 """What recognisers and the detector take: no resampling in between."""
 _INPUT_FRAME_MS: Final = 20
 
 
+def is_caller(participant: rtc.RemoteParticipant, attributes: Mapping[str, str]) -> bool:
+    """Whether a participant is the caller of the call that `attributes` name.
+
+    Its token carries the same signed attributes as the dispatch, all of them, and does not let it change them.
+    """
+    return participant.kind in CALLER_KINDS and all(
+        participant.attributes.get(name) == value for name, value in attributes.items()
+    )
+
+
 class LiveKitRoomTransport:
-    """The caller's and the agent's tracks in one room.
+    """The caller's and the agent's tracks in one room. Nobody else is heard, whenever they join.
 
     Args:
-        room: connected room.
+        room: connected room, without automatic subscriptions.
         attributes: what our side signed (dispatch metadata), checked by the host.
         leave: leaves the room and deletes it.
         clock: monotonic seconds.
@@ -59,14 +70,15 @@ class LiveKitRoomTransport:
     ) -> None:
         self._room = room
         self._attributes = dict(attributes)
-        self._tenant_id = self._attributes[Attribute.TENANT_ID]
         self._leave = leave
         self._clock = clock
         self._caller: str | None = None
         self._io: room_io.RoomIO | None = None
         self._gone: asyncio.Future[DisconnectReason] = asyncio.get_running_loop().create_future()
         self._closed = False
+        room.on("participant_connected", self._participant_came)
         room.on("participant_disconnected", self._participant_left)
+        room.on("track_published", self._track_published)
         room.on("disconnected", self._room_lost)
 
     @property
@@ -85,13 +97,13 @@ class LiveKitRoomTransport:
         Returns as well when the caller has left meanwhile: `wait_disconnected` tells.
 
         Raises:
-            MediaError: no caller came, it is another tenant's, or the agent's audio does not reach it.
+            MediaError: no caller came, or the agent's audio does not reach it.
             TrackNotPublishedError: the agent's track was not published within 2 s.
         """
         caller = await self._wait_for_caller()
-        if caller.attributes.get(Attribute.TENANT_ID, self._tenant_id) != self._tenant_id:
-            raise MediaError("the caller and the dispatch belong to different tenants")
         self._caller = caller.identity
+        for publication in caller.track_publications.values():
+            self._track_published(publication, caller)
         published = asyncio.Event()
         self._room.on("local_track_published", lambda *_args: published.set())
         self._io = room_io.RoomIO(
@@ -109,7 +121,12 @@ class LiveKitRoomTransport:
 
     def on_dtmf(self, handler: Callable[[str], None]) -> None:
         """Call `handler` with each key the caller presses."""
-        self._room.on("sip_dtmf_received", lambda dtmf: handler(dtmf.digit))
+
+        def pressed(dtmf: rtc.SipDTMF) -> None:
+            if dtmf.participant is not None and dtmf.participant.identity == self._caller:
+                handler(dtmf.digit)
+
+        self._room.on("sip_dtmf_received", pressed)
 
     async def wait_disconnected(self) -> DisconnectReason:
         """Wait for the caller to leave or for the room to be lost."""
@@ -134,7 +151,7 @@ class LiveKitRoomTransport:
         joined: asyncio.Future[rtc.RemoteParticipant] = asyncio.get_running_loop().create_future()
 
         def consider(participant: rtc.RemoteParticipant) -> None:
-            if participant.kind in _CALLER_KINDS and not joined.done():
+            if is_caller(participant, self._attributes) and not joined.done():
                 joined.set_result(participant)
 
         self._room.on("participant_connected", consider)
@@ -158,6 +175,18 @@ class LiveKitRoomTransport:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
         return bool(done)
+
+    def _participant_came(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.kind in CALLER_KINDS and not is_caller(participant, self._attributes):
+            # told from the room's own task, to which no call is bound
+            call_id = self._attributes[Attribute.CALL_ID]
+            log.warning("participant_ignored", call_id=call_id, sid=participant.sid)
+
+    def _track_published(
+        self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        if participant.identity == self._caller and publication.kind == rtc.TrackKind.KIND_AUDIO:
+            publication.set_subscribed(True)
 
     def _participant_left(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity != self._caller:
@@ -198,6 +227,8 @@ def _room_options() -> room_io.RoomOptions:
             frame_size_ms=_INPUT_FRAME_MS,
             # a changed level would make quiet sounds speech on one side of a measurement only; it also costs CPU
             auto_gain_control=False,
+            # audio from before the connection comes as a file that anybody in the room could send
+            pre_connect_audio=False,
         ),
         audio_output=room_io.AudioOutputOptions(sample_rate=24_000),
         # transcripts leave as sealed events; the synchroniser also costs CPU (docs/references.md)

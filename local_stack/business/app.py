@@ -24,6 +24,8 @@ from pydantic import BaseModel, ValidationError
 from local_stack.business.ledger import ConflictError, Entry, Ledger
 from local_stack.business.requests import AppointmentRequest, OrderRequest, RoomRequest
 
+BOOKS = ("/dental/appointments", "/pizza/orders", "/rooms/bookings")
+"""Paths that take a booking by POST and list all by GET."""
 _MAX_BODY_BYTES = 16_384
 R = TypeVar("R", bound=BaseModel)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,17 +40,15 @@ def business_app(*, today: Callable[[], dt.date], token: str = "") -> web.Applic
     """
     ledger = Ledger()
     app = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[_bearer(token)] if token else [])
+    dental, pizza, rooms = BOOKS
     app.router.add_post(
-        "/dental/appointments",
-        _booking(AppointmentRequest, lambda request: ledger.book_appointment(request, today())),
+        dental, _booking(AppointmentRequest, lambda request: ledger.book_appointment(request, today()))
     )
-    app.router.add_post("/pizza/orders", _booking(OrderRequest, ledger.place_order))
-    app.router.add_post(
-        "/rooms/bookings", _booking(RoomRequest, lambda request: ledger.book_room(request, today()))
-    )
-    app.router.add_get("/dental/appointments", _listing(ledger.appointments))
-    app.router.add_get("/pizza/orders", _listing(ledger.orders))
-    app.router.add_get("/rooms/bookings", _listing(ledger.bookings))
+    app.router.add_post(pizza, _booking(OrderRequest, ledger.place_order))
+    app.router.add_post(rooms, _booking(RoomRequest, lambda request: ledger.book_room(request, today())))
+    app.router.add_get(dental, _listing(ledger.appointments))
+    app.router.add_get(pizza, _listing(ledger.orders))
+    app.router.add_get(rooms, _listing(ledger.bookings))
     return app
 
 

@@ -63,27 +63,54 @@ class Mismatch:
     """What was booked; "" for nothing."""
 
 
-def compare_booking(expected: ExpectedBooking, booked: Sequence[Mapping[str, object]]) -> list[Mismatch]:
-    """Compare what a caller asked for with what stands in the tenant's book.
+@dataclass(frozen=True)
+class BookComparison:
+    """A tenant's book against what its callers asked for."""
+
+    mismatches: tuple[tuple[Mismatch, ...], ...]
+    """For each booking that was asked for, the differences to its entry; none when it stands there as it should."""
+    unasked: int
+    """Entries that nobody asked for: doubles and wrong ones."""
+
+
+def compare_book(
+    expected: Sequence[ExpectedBooking], booked: Sequence[Mapping[str, object]]
+) -> BookComparison:
+    """Compare all that callers asked for with all that stands in one book.
 
     Args:
-        expected: what the script wants.
-        booked: everything in that book (other callers' entries too).
+        expected: what the scripts want, each once.
+        booked: everything in that book.
 
     Returns:
-        The differences to the entry that is most alike; empty when one is right. Case and spaces don't matter.
+        Each booking has an entry of its own: one that is right, or of those left over the one that is most alike.
+        Case and spaces don't matter.
     """
-    if not booked:
-        return [Mismatch("booking", _plain(" ".join(map(str, expected.fields.values()))), "")]
-    differences = (
-        [
-            Mismatch(name, _plain(value), _plain(entry.get(name, "")))
-            for name, value in expected.fields.items()
-            if _plain(value) != _plain(entry.get(name, ""))
-        ]
-        for entry in booked
+    left = list(booked)
+    found: dict[int, tuple[Mismatch, ...]] = {}
+    for number, wanted in enumerate(expected):
+        if (right := next((entry for entry in left if not _differences(wanted, entry)), None)) is not None:
+            left.remove(right)
+            found[number] = ()
+    for number, wanted in enumerate(expected):
+        if number in found:
+            continue
+        if not left:
+            said = _plain(" ".join(map(str, wanted.fields.values())))
+            found[number] = (Mismatch("booking", said, ""),)
+            continue
+        nearest = min(left, key=lambda entry: len(_differences(wanted, entry)))
+        left.remove(nearest)
+        found[number] = _differences(wanted, nearest)
+    return BookComparison(tuple(found[number] for number in range(len(expected))), len(left))
+
+
+def _differences(wanted: ExpectedBooking, entry: Mapping[str, object]) -> tuple[Mismatch, ...]:
+    return tuple(
+        Mismatch(name, _plain(value), _plain(entry.get(name, "")))
+        for name, value in wanted.fields.items()
+        if _plain(value) != _plain(entry.get(name, ""))
     )
-    return min(differences, key=len)
 
 
 def _plain(value: object) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from local_stack.calls import PlacedCall
-from local_stack.demo.evaluation import WordErrors, compare_booking, word_errors
-from local_stack.demo.scripts import CallScript
+from local_stack.demo.evaluation import Mismatch, WordErrors, compare_book, word_errors
+from local_stack.demo.scripts import CallScript, ExpectedBooking
 from local_stack.reporting.call_report import CallReport
 from shared.pricing.price import EXACT
 
@@ -44,10 +44,10 @@ def check(calls: Sequence[DemoCall], booked: Mapping[str, Sequence[Mapping[str, 
 
     Args:
         calls: the demo's calls.
-        booked: path on the business server -> what stands in that book.
+        booked: path on the business server -> what stands in that book; all books of the demo's tenants.
     """
     findings = [_answered(call) for call in calls]
-    findings += [_booking(call, booked) for call in calls if call.script.expected is not None]
+    findings += _bookings(calls, booked)
     findings += [finding for call in calls for finding in _barge_in(call)]
     findings.append(_recognition(calls))
     findings += [_amounts(call.script.name, call.placed.report) for call in calls]
@@ -68,37 +68,62 @@ def general_errors(call: DemoCall) -> WordErrors:
 
 def _answered(call: DemoCall) -> Finding:
     turns = len(call.script.turns)
-    answered = turns - call.placed.caller.unanswered
-    spoke = len(call.placed.caller.turns)
-    # the last words may be answered by the goodbye that ends the call
-    ok = spoke == turns and answered >= turns - 1 and call.placed.report.error_code is None
+    spoke = call.placed.caller.turns
+    answered = len(spoke) - call.placed.caller.unanswered
+    # the last words, and no others, may be answered by the goodbye that ends the call
+    early_answered = not any(turn.unanswered for turn in spoke[:-1])
+    ok = len(spoke) == turns and early_answered and call.placed.report.error_code is None
     return Finding(f"{call.script.name}: {answered} of {turns} turns answered", ok)
 
 
-def _booking(call: DemoCall, booked: Mapping[str, Sequence[Mapping[str, object]]]) -> Finding:
-    expected = call.script.expected
-    assert expected is not None
-    mismatches = compare_booking(expected, booked.get(expected.path, ()))
+def _bookings(
+    calls: Sequence[DemoCall], booked: Mapping[str, Sequence[Mapping[str, object]]]
+) -> list[Finding]:
+    findings = []
+    wanted = [(call.script.name, call.script.expected) for call in calls if call.script.expected is not None]
+    for path in dict.fromkeys([*(expected.path for _, expected in wanted), *booked]):
+        of_this_book = [(name, expected) for name, expected in wanted if expected.path == path]
+        compared = compare_book([expected for _, expected in of_this_book], booked.get(path, ()))
+        findings += [
+            _booking(name, expected, mismatches)
+            for (name, expected), mismatches in zip(of_this_book, compared.mismatches, strict=True)
+        ]
+        if compared.unasked:
+            findings.append(Finding(f"{path} holds {compared.unasked} more than callers asked for", ok=False))
+    return findings
+
+
+def _booking(name: str, expected: ExpectedBooking, mismatches: Sequence[Mismatch]) -> Finding:
     if not mismatches:
-        what = ", ".join(f"{name} {value}" for name, value in expected.fields.items())
-        return Finding(f"{call.script.name}: booked what was said ({what})", ok=True)
+        what = ", ".join(f"{field} {value}" for field, value in expected.fields.items())
+        return Finding(f"{name}: booked what was said ({what})", ok=True)
     wrong = "; ".join(f"{m.field}: said {m.expected!r}, booked {m.found!r}" for m in mismatches)
-    return Finding(f"{call.script.name}: booked something else than was said ({wrong})", ok=False)
+    return Finding(f"{name}: booked something else than was said ({wrong})", ok=False)
 
 
 def _barge_in(call: DemoCall) -> list[Finding]:
-    if not any(turn.barge_in_at_s is not None for turn in call.script.turns):
-        return []
-    stops = [turn.barge_in_stop_ms for turn in call.placed.report.turns if turn.barge_in_stop_ms is not None]
-    if not stops:
-        return [Finding(f"{call.script.name}: the caller's interruption did not stop the agent", ok=False)]
     return [
-        Finding(
-            f"{call.script.name}: the agent fell silent {stop:.0f} ms after the caller broke in",
-            ok=stop <= BARGE_IN_LIMIT_MS,
-        )
-        for stop in stops
+        _stop(call, position)
+        for position, turn in enumerate(call.script.turns)
+        if turn.barge_in_at_s is not None
     ]
+
+
+def _stop(call: DemoCall, position: int) -> Finding:
+    """Whether the utterance at `position` of the script cut the reply to the one before, by both ends' figures."""
+    cut = call.script.turns[position - 1].text if position else None
+    replies = [turn for turn in call.placed.report.turns if cut is not None and turn.spoken_text == cut]
+    at_agent = replies[0].barge_in_stop_ms if replies else None
+    utterances = call.placed.caller.turns
+    at_caller = utterances[position].barge_in_stop_ms if position < len(utterances) else None
+    name = call.script.name
+    if at_agent is None or at_caller is None:
+        return Finding(f"{name}: the caller's interruption did not stop the agent", ok=False)
+    return Finding(
+        f"{name}: the agent fell silent {at_agent:.0f} ms after the caller broke in "
+        f"({at_caller:.0f} ms at the caller)",
+        ok=max(at_agent, at_caller) <= BARGE_IN_LIMIT_MS,
+    )
 
 
 def _recognition(calls: Sequence[DemoCall]) -> Finding:

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agents.audio.speech_edges import Pcm
+from local_stack.business.app import BOOKS
 from local_stack.callers.caller import SyntheticCaller
 from local_stack.callers.script import Manners, Utterance
 from local_stack.calls import CallDirectory, CallOrder, PlacedCall
@@ -68,7 +69,7 @@ async def _run(seed: int, out_dir: Path) -> list[Finding]:
         placed = await stack.guard(_place_all(http, running, scripts, voices, out_dir))
         console.print("\nListening to the same callers with the general language model, for comparison ...")
         general = await stack.guard(_hear_all(http, running, voices))
-        booked = await _books(http, running, scripts)
+        booked = await _books(http, running)
     calls = [
         DemoCall(script, call, texts) for script, call, texts in zip(scripts, placed, general, strict=True)
     ]
@@ -199,10 +200,10 @@ class _Board:
 
 
 async def _books(
-    http: aiohttp.ClientSession, stack: RunningStack, scripts: Sequence[CallScript]
+    http: aiohttp.ClientSession, stack: RunningStack
 ) -> Mapping[str, Sequence[Mapping[str, object]]]:
     books: dict[str, Sequence[Mapping[str, object]]] = {}
-    for path in {script.expected.path for script in scripts if script.expected is not None}:
+    for path in BOOKS:
         async with http.get(f"{stack.business_url}{path}") as response:
             response.raise_for_status()
             books[path] = (await response.json())["items"]
@@ -230,7 +231,7 @@ def _show(calls: Sequence[DemoCall], findings: Sequence[Finding], index: Path, o
     for finding in findings:
         mark, style = ("✓", "green") if finding.ok else ("✗", "bold red")
         console.print(Text(f"  {mark} {finding.text}", style=style))
-    booked = next((call for call in calls if call.placed.report.tools), calls[0])
+    booked = next((call for call in calls if any(tool.ok for tool in call.placed.report.tools)), calls[0])
     console.print(f"\nReport: {index}", markup=False)
     console.print("\nNext:")
     parley = _how_to_call_us()

@@ -28,15 +28,13 @@ def show_report(*, folder: Path) -> None:
     console = out()
     console.print(calls_table(reports))
     for report in reports:
-        console.print(Text(f"\n{for_terminal(report.tenant)} · {report.call_id}", style="bold"))
+        title = f"{report.tenant} · {report.call_id}"
+        console.print()
+        console.print(Text(for_terminal(title), style="bold"))
         _print_transcript(console, report)
         for line in report.usage:
-            console.print(
-                Text(
-                    f"    {line.provider} {line.sku}: {line.quantity:f} {line.unit} x "
-                    f"{line.unit_price_usd:f} = ${line.amount_usd:f}"
-                )
-            )
+            used = f"{line.provider} {line.sku}: {line.quantity:f} {line.unit}"
+            console.print(Text(f"    {for_terminal(used)} x {line.unit_price_usd:f} = ${line.amount_usd:f}"))
         if report.unpriced:
             console.print(
                 Text(f"    without a price, not in the cost: {for_terminal(', '.join(report.unpriced))}")

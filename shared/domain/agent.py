@@ -175,7 +175,11 @@ class Phrases(FrozenModel):
     still_there: ShortText = "Are you still there?"
     """Said after a long silence."""
     wrap_up: ShortText = "We are nearly out of time, so let us finish up."
-    """Said once when a limit is near."""
+    """Said once when the limit of minutes, turns or spend is near."""
+    tools_near_limit: ShortText = (
+        "I can do only little more for you on this call, so please tell me what matters most."
+    )
+    """Said once when the tool calls are nearly used up."""
     failure: ShortText = "I am sorry, I can't continue this call right now. Please call again later. Goodbye."
     """Said before hanging up when providers stay away."""
 

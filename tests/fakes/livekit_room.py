@@ -24,6 +24,19 @@ class FakeParticipant:
     track_publications: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class FakePublication:
+    """A track that somebody publishes."""
+
+    kind: int = rtc.TrackKind.KIND_AUDIO
+    track: None = None
+    subscribed: bool = False
+
+    def set_subscribed(self, subscribed: bool) -> None:
+        """Remember it."""
+        self.subscribed = subscribed
+
+
 class FakePublisher:
     """The agent's own participant. `publishes` and `subscribed` are what the media server does."""
 
@@ -83,6 +96,12 @@ class FakeRoom(rtc.EventEmitter[str]):
         """Somebody comes."""
         self.remote_participants[participant.identity] = participant
         self.emit("participant_connected", participant)
+
+    def publish(self, identity: str, publication: FakePublication) -> None:
+        """Somebody switches a microphone or a camera on."""
+        participant = self.remote_participants[identity]
+        participant.track_publications[f"TR_{len(participant.track_publications)}"] = publication
+        self.emit("track_published", publication, participant)
 
     def leave(self, identity: str, reason: int = rtc.DisconnectReason.CLIENT_INITIATED) -> None:
         """Somebody goes."""

@@ -25,6 +25,11 @@ def speech(seconds: float = 1.0) -> Pcm:
     return pcm[480 : 480 + round(seconds * 16_000)]
 
 
+def silence(seconds: float) -> Pcm:
+    """Nobody speaking."""
+    return np.zeros(round(seconds * CALLER_RATE_HZ), np.int16)
+
+
 @dataclass(frozen=True)
 class Placed:
     """A call that a synthetic caller made."""

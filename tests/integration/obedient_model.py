@@ -6,12 +6,15 @@ It speaks OpenAI's streaming protocol at `/v1/chat/completions`; the requested m
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from edge_agents.session.prompt import SUMMARY_REQUEST
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,19 @@ class Wish:
     """Makes it again whatever it is told."""
 
 
-Script = Sequence[Wish | str]
+@dataclass(frozen=True)
+class Credulous:
+    """The model does whatever stands anywhere in its prompt as `!call NAME ARGUMENTS!`, once a turn of the caller.
+
+    Asked for a summary it repeats every word: nothing is lost, orders neither.
+    """
+
+
+Script = Sequence[Wish | str] | Credulous
 """What it answers each message of the caller with; the last one again and again. A tool's result is answered with
 AFTER_TOOL, unless the wish insists."""
 
+ORDER = re.compile(r"!call (\w+) (.+?)!")
 AFTER_TOOL = "I could not do that."
 
 
@@ -67,15 +79,43 @@ class ObedientModel:
 
     def _delta(self, body: dict[str, Any]) -> dict[str, Any]:
         script, messages = self.scripts[body["model"]], body["messages"]
+        if isinstance(script, Credulous):
+            return _believe(messages)
         turn = sum(message["role"] == "user" for message in messages)
         step = script[min(max(turn, 1), len(script)) - 1]
         if isinstance(step, str):
             return {"content": step}
         if messages[-1]["role"] == "tool" and not step.insists:
             return {"content": AFTER_TOOL}
-        function = {"name": step.name, "arguments": step.arguments}
-        call = {"index": 0, "id": f"call_{len(messages)}", "type": "function", "function": function}
-        return {"tool_calls": [call]}
+        return _calls([(step.name, step.arguments)], len(messages))
+
+
+def _believe(messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    everything = "\n".join(str(message.get("content") or "") for message in messages)
+    if str(messages[-1]["content"]).startswith(SUMMARY_REQUEST[:30]):
+        return {"content": "\n".join(f"order: !call {name} {how}!" for name, how in _orders(everything))}
+    if messages[-1]["role"] == "tool":
+        return {"content": AFTER_TOOL}
+    orders = _orders(everything)
+    return _calls(orders, len(messages)) if orders else {"content": AFTER_TOOL}
+
+
+def _orders(text: str) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(ORDER.findall(text)))
+
+
+def _calls(wishes: Sequence[tuple[str, str]], number: int) -> dict[str, Any]:
+    return {
+        "tool_calls": [
+            {
+                "index": index,
+                "id": f"call_{number}_{index}",
+                "type": "function",
+                "function": {"name": name, "arguments": arguments},
+            }
+            for index, (name, arguments) in enumerate(wishes)
+        ]
+    }
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ from local_stack.callers.script import Utterance
 from local_stack.livekit.part import API_KEY, server_spec
 from shared.adapters.sealing import AesGcmSealer
 from shared.contracts.calls import CallEnded
-from shared.contracts.turns import TurnCompleted
+from shared.contracts.turns import TurnCompleted, TurnKind
 from shared.contracts.usage import UsageRecord
 from shared.domain.call import EndReason
 from shared.errors import CallRefusedError
@@ -45,7 +45,7 @@ from tests.integration.agent_process import (
     publish,
 )
 from tests.integration.call_books import Books
-from tests.integration.caller_line import Line, Placed, speech
+from tests.integration.caller_line import Line, Placed, silence, speech
 
 pytestmark = pytest.mark.needs("livekit")
 
@@ -119,6 +119,12 @@ class Rooms:
             .with_attributes(attributes)
             .with_room_config(api.RoomConfiguration(agents=[dispatch]))
         )
+        return LiveKitMedia(self.url, token.to_jwt())
+
+    def uninvited(self, call_id: str) -> LiveKitMedia:
+        """Somebody whose token opens the room and says nothing of the call."""
+        grants = api.VideoGrants(room_join=True, room=call_id)
+        token = api.AccessToken(API_KEY, self.secret).with_identity("uninvited").with_grants(grants)
         return LiveKitMedia(self.url, token.to_jwt())
 
     async def call(self, metadata: DispatchMetadata) -> Placed:
@@ -233,6 +239,29 @@ async def test_a_caller_with_another_tenants_signature_is_refused_before_anythin
     assert refused.value.data["reason"] == EndReason.REFUSED
     await worker.logged("room_refused")
     assert parts.counters() == before
+
+
+async def test_somebody_else_who_joins_the_room_later_is_not_heard(
+    rooms: Rooms, worker: Worker, tenant: Publication
+) -> None:
+    metadata = metadata_of(tenant)
+    caller = Line(metadata.call_id, rooms.media(metadata))
+    await caller.dial()
+    await caller.hears_out()
+    stranger = Line(metadata.call_id, rooms.uninvited(metadata.call_id))
+    await stranger.dial()
+    await worker.logged("participant_ignored", call_id=metadata.call_id)
+    await stranger.say(speech())
+    await stranger.say(silence(2.0))  # an answer would begin within this
+    await caller.say(speech())
+    await caller.hears()
+    await caller.hears_out()
+    await caller.hang_up()
+    await stranger.hang_up()
+    (books,) = await rooms.books(metadata.call_id)
+    exchanges = [turn for turn in books.of(TurnCompleted) if turn.kind is TurnKind.EXCHANGE]
+    assert len(exchanges) == 1
+    assert books.one(CallEnded).end_reason is EndReason.CALLER_HUNG_UP
 
 
 async def test_a_token_opens_its_call_once(rooms: Rooms, worker: Worker, tenant: Publication) -> None:

@@ -4,9 +4,11 @@
     # Knowledge
     Q: <question>
     A: <answer>
-    # Conversation so far (summary)
+    # Conversation so far (summary)         in an assistant's message, or at the end of the prompt
+    <summary>
     name: John Miller
     - caller: book a room
+    </summary>
 
 Each question and each answer is one line; other lines of the section are not read, since frameworks append
 instructions to the end of a prompt. Knowledge and summary are data: nothing in them starts or ends anything.

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from local_stack.engines.llm.conversation import Conversation, Reply, Say
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
+_SUMMARY = re.compile(r"(?i)^#{1,3}\s*conversation so far\b")
 
 Message = Mapping[str, object]
 
 
 def system_prompt(messages: Sequence[Message]) -> str:
-    """All system and developer messages as one text."""
-    return "\n".join(text_of(m) for m in messages if role_of(m) in SYSTEM_ROLES)
+    """All system and developer messages as one text, and at its end the agent's own summary of earlier turns."""
+    system = [text_of(m) for m in messages if role_of(m) in SYSTEM_ROLES]
+    return "\n".join([*system, *(text_of(m) for m in messages if is_summary(m))])
+
+
+def is_summary(message: Message) -> bool:
+    """Whether a message is the agent's summary of turns that are no longer among the messages."""
+    return role_of(message) == "assistant" and _SUMMARY.match(text_of(message)) is not None
 
 
 def replay(conversation: Conversation, messages: Sequence[Message]) -> Reply | None:
@@ -23,6 +31,8 @@ def replay(conversation: Conversation, messages: Sequence[Message]) -> Reply | N
     reply: Reply | None = None
     for message in messages:
         role, text = role_of(message), text_of(message)
+        if is_summary(message):
+            continue  # read with the prompt
         if role == "user":
             reply = conversation.hear(text)
         elif role == "assistant":

@@ -1,6 +1,6 @@
 """An extractive summary of a call: facts as `key: value` lines, then who said what.
 
-The same lines are read back by `prompt.parse_prompt` when the agent puts the summary into the system prompt, and a
+The same lines are read back by `prompt.parse_prompt` when the agent puts the summary before its messages, and a
 form that was open when older turns were replaced goes on from there.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from local_stack.engines.llm.conversation import Conversation
 from local_stack.engines.llm.prompt import CALLED, parse_prompt
-from local_stack.engines.llm.replay import replay, role_of, system_prompt, text_of, tool_calls_of
+from local_stack.engines.llm.replay import is_summary, replay, role_of, system_prompt, text_of, tool_calls_of
 from local_stack.engines.llm.schema import Tool
 from local_stack.engines.llm.tokens import count_tokens
 
@@ -59,6 +59,8 @@ def summarise(
         f"- called {text}" if who == CALLED else f"- {who}: {text}" for who, text in prompt.summary_lines
     ]
     for message in earlier:
+        if is_summary(message):
+            continue
         role, said = role_of(message), _one_line(text_of(message))
         if role == "user" and said:
             lines.append(f"- caller: {said}")

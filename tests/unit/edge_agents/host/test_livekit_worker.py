@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from livekit import rtc
 from livekit.agents import AssignmentTimeoutError, JobRequest
 from livekit.agents.ipc.log_queue import LogQueueHandler
 from livekit.agents.job import JobAcceptArguments
@@ -138,14 +139,27 @@ def test_a_slot_whose_job_never_came_is_free_again() -> None:
     assert slots.take("AJ_2", running=(), now_s=110.0)
 
 
-def test_a_participant_of_another_tenant_is_refused() -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {Attribute.TENANT_ID: "ten_2"},
+        {Attribute.TENANT_ID: None},
+        {Attribute.CALL_ID: "call_2"},
+        {Attribute.TENANT_ID: None, Attribute.AGENT_ID: None, Attribute.CALL_ID: None},
+    ],
+    ids=range(4),
+)
+def test_a_participant_whom_the_dispatch_does_not_name_is_refused(changes: dict[str, str | None]) -> None:
+    merged = {**METADATA.attributes(), **changes}
     ours = FakeParticipant("caller", METADATA.attributes())
-    plain = FakeParticipant("recorder")
-    other = FakeParticipant("stranger", {Attribute.TENANT_ID: "ten_2"})
-    participants: list[Any] = [ours, plain]
+    recorder = FakeParticipant("recorder", kind=rtc.ParticipantKind.PARTICIPANT_KIND_EGRESS)
+    stranger = FakeParticipant(
+        "stranger", {name: value for name, value in merged.items() if value is not None}
+    )
+    participants: list[Any] = [ours, recorder]
     check_participants(participants, METADATA)
     with pytest.raises(InvalidInputError):
-        check_participants([*participants, other], METADATA)
+        check_participants([*participants, stranger], METADATA)
 
 
 @pytest.fixture

@@ -180,23 +180,59 @@ async def test_a_request_that_fails_tells_the_model_the_code_and_nothing_of_our_
     assert [(call.error_code, call.result) for call in desk.recorded] == [(error.code, None)]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 429, 500, 503])
 async def test_a_server_s_failure_is_a_failure_of_the_tool(status: int) -> None:
     desk = Desk(answer=lambda: answered("<html>stack trace</html>", status))
 
     result = await desk.use("book_room", {"day": "friday"})
 
     assert output(result) == "The request did not go through. (tool_failed)"
+    assert desk.recorded[0].error_code == "tool_failed"
 
 
-@pytest.mark.parametrize("status", [400, 409, 422])
-async def test_a_server_s_no_is_an_answer_that_the_model_may_explain(status: int) -> None:
+@pytest.mark.parametrize("status", [400, 405, 409, 422])
+async def test_a_server_s_no_failed_and_the_model_may_explain_it(status: int) -> None:
     desk = Desk(answer=lambda: answered('{"error":"fully booked"}', status))
 
     result = await desk.use("book_room", {"day": "friday"})
 
     assert output(result) == '{"error":"fully booked"}'
+    assert isinstance(result.raw_exception, llm.ToolError)
+    assert [(call.error_code, call.result) for call in desk.recorded] == [
+        ("tool_refused", '{"error":"fully booked"}')
+    ]
+
+
+async def test_a_no_without_a_word_is_told_as_a_failure() -> None:
+    desk = Desk(answer=lambda: answered("", 422))
+
+    result = await desk.use("book_room", {"day": "friday"})
+
+    assert output(result) == "The request did not go through. (tool_refused)"
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 299])
+async def test_any_status_of_the_two_hundreds_is_a_success(status: int) -> None:
+    desk = Desk(answer=lambda: answered("done", status))
+
+    result = await desk.use("book_room", {"day": "friday"})
+
+    assert output(result) == "done"
     assert desk.recorded[0].error_code is None
+
+
+@pytest.mark.parametrize("status", [200, 409])
+async def test_the_model_gets_a_quarter_of_the_budget_of_a_result_and_is_told_so(status: int) -> None:
+    whole = "x" * 262_144
+    desk = Desk({"limits": {"context_tokens": 6000}}, answer=lambda: answered(whole, status))
+
+    result = await desk.use("book_room", {"day": "friday"})
+
+    told = output(result)
+    assert len(told) == 6000
+    assert told.startswith("xxx")
+    assert told.endswith("[shortened: the beginning of 262144 characters]")
+    assert desk.recorded[0].result == whole
 
 
 async def test_an_answer_that_is_no_text_is_still_text_for_the_model() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from edge_agents.transport.port import DisconnectReason
 from shared.domain.call import EndReason
 from shared.errors import MediaError, TrackNotPublishedError
 from shared.names import Attribute
-from tests.fakes.livekit_room import FakeParticipant, FakeRoom
+from tests.fakes.livekit_room import FakeParticipant, FakePublication, FakeRoom
 from tests.fakes.virtual_time import run_virtual
 
 OURS = {Attribute.TENANT_ID: "ten_ours", Attribute.AGENT_ID: "agt_1", Attribute.CALL_ID: "call_1"}
@@ -96,15 +97,69 @@ def test_a_caller_who_comes_later_is_waited_for() -> None:
     run_virtual(scenario())
 
 
-def test_a_caller_of_another_tenant_gets_no_audio() -> None:
+STRANGERS = [
+    {},
+    {**OURS, Attribute.TENANT_ID: "ten_other"},
+    {**OURS, Attribute.CALL_ID: "call_2"},
+    {**OURS, Attribute.AGENT_ID: "agt_2"},
+    {Attribute.AGENT_ID: "agt_1", Attribute.CALL_ID: "call_1"},
+]
+"""Attributes of participants whom the dispatch does not name."""
+
+
+@pytest.mark.parametrize("attributes", STRANGERS, ids=range(len(STRANGERS)))
+def test_nobody_but_the_caller_whom_the_dispatch_names_gets_audio(attributes: dict[str, str]) -> None:
     async def scenario() -> None:
-        stranger = FakeParticipant("caller-1", {**OURS, Attribute.TENANT_ID: "ten_other"})
-        line = Line(FakeRoom(stranger))
-        with pytest.raises(MediaError, match="different tenants"):
+        microphone = FakePublication()
+        line = Line(
+            FakeRoom(FakeParticipant("caller-1", attributes, track_publications={"TR_1": microphone}))
+        )
+        with pytest.raises(MediaError, match="no caller"):
             await line.attach()
         assert line.session.output.audio is None
+        assert not microphone.subscribed
 
     run_virtual(scenario())
+
+
+def test_the_caller_is_found_among_others_who_came_first() -> None:
+    async def scenario() -> None:
+        line = Line(FakeRoom(FakeParticipant("stranger")))
+        asyncio.get_running_loop().call_later(3, line.room.join, caller())
+        await line.attach()
+
+    run_virtual(scenario())
+
+
+@pytest.mark.parametrize("attributes", [*STRANGERS, OURS], ids=range(len(STRANGERS) + 1))
+def test_only_the_caller_s_audio_is_subscribed_whoever_joins_later(attributes: dict[str, str]) -> None:
+    async def scenario() -> list[bool]:
+        before, after, camera, theirs = (FakePublication() for _ in range(4))
+        camera.kind = rtc.TrackKind.KIND_VIDEO
+        line = Line(FakeRoom(caller(track_publications={"TR_1": before})))
+        await line.transport.attach(line.session)
+        line.room.join(FakeParticipant("later", dict(attributes)))
+        line.room.publish("later", theirs)
+        line.room.publish("caller-1", after)
+        line.room.publish("caller-1", camera)
+        await line.transport.aclose(EndReason.AGENT_ENDED)
+        return [one.subscribed for one in (before, after, camera, theirs)]
+
+    assert run_virtual(scenario()) == [True, True, False, False]
+
+
+def test_only_the_caller_s_keys_count() -> None:
+    async def scenario() -> list[str]:
+        line, pressed = Line(FakeRoom(caller())), list[str]()
+        line.transport.on_dtmf(pressed.append)
+        await line.transport.attach(line.session)
+        for identity, digit in (("later", "1"), ("caller-1", "2"), (None, "3")):
+            participant = FakeParticipant(identity) if identity else None
+            line.room.emit("sip_dtmf_received", SimpleNamespace(participant=participant, digit=digit))
+        await line.transport.aclose(EndReason.AGENT_ENDED)
+        return pressed
+
+    assert run_virtual(scenario()) == ["2"]
 
 
 def test_a_caller_who_leaves_before_the_audio_is_up_has_hung_up() -> None:

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_stack.demo.evaluation import Mismatch, WordErrors, compare_booking, word_errors, words_of
+from local_stack.demo.evaluation import (
+    BookComparison,
+    Mismatch,
+    WordErrors,
+    compare_book,
+    word_errors,
+    words_of,
+)
 from local_stack.demo.scripts import ExpectedBooking
 
 ASKED = ExpectedBooking("/pizza/orders", {"pizza": "hawaiian", "quantity": 2, "name": "Ann Lee"})
@@ -47,17 +54,37 @@ def test_nothing_said_and_nothing_heard_is_no_error() -> None:
     assert word_errors("", "").rate == 0
 
 
-def test_a_right_booking_among_others_has_no_mismatch() -> None:
-    other = {"pizza": "mushroom", "quantity": 1, "name": "Bob"}
-    right = {"id": "ord-2", "pizza": "hawaiian", "quantity": 2, "name": "ann  lee"}
-    assert compare_booking(ASKED, [other, right]) == []
+RIGHT = {"id": "ord-2", "pizza": "hawaiian", "quantity": 2, "name": "ann  lee"}
+OTHER = {"pizza": "mushroom", "quantity": 1, "name": "Bob"}
+WRONG = {"pizza": "hawaiian", "quantity": 3, "name": "Ann Lee"}
+BOB = ExpectedBooking(ASKED.path, {"pizza": "mushroom", "quantity": 1, "name": "bob"})
+
+
+def test_a_book_with_what_was_asked_for_has_no_mismatch() -> None:
+    assert compare_book([ASKED], [RIGHT]) == BookComparison(((),), 0)
+
+
+def test_two_callers_bookings_are_told_apart_in_any_order() -> None:
+    assert compare_book([ASKED, BOB], [OTHER, RIGHT]) == BookComparison(((), ()), 0)
+
+
+@pytest.mark.parametrize("more", [RIGHT, WRONG, OTHER])
+def test_a_second_entry_right_or_wrong_is_one_too_many(more: dict[str, object]) -> None:
+    assert compare_book([ASKED], [more, RIGHT]) == BookComparison(((),), 1)
 
 
 def test_the_entry_most_alike_is_compared() -> None:
-    other = {"pizza": "mushroom", "quantity": 1, "name": "Bob"}
-    wrong = {"pizza": "hawaiian", "quantity": 3, "name": "Ann Lee"}
-    assert compare_booking(ASKED, [other, wrong]) == [Mismatch("quantity", "2", "3")]
+    assert compare_book([ASKED], [OTHER, WRONG]) == BookComparison(((Mismatch("quantity", "2", "3"),),), 1)
+
+
+def test_one_entry_does_not_stand_for_two_callers() -> None:
+    mismatches = compare_book([ASKED, ASKED], [RIGHT]).mismatches
+    assert mismatches == ((), (Mismatch("booking", "hawaiian 2 ann lee", ""),))
 
 
 def test_nothing_booked_is_one_mismatch() -> None:
-    assert compare_booking(ASKED, []) == [Mismatch("booking", "hawaiian 2 ann lee", "")]
+    assert compare_book([ASKED], []).mismatches == ((Mismatch("booking", "hawaiian 2 ann lee", ""),),)
+
+
+def test_what_nobody_asked_for_is_counted() -> None:
+    assert compare_book([], [RIGHT, OTHER]) == BookComparison((), 2)

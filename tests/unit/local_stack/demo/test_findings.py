@@ -32,15 +32,17 @@ SCRIPT = CallScript(
 BOOKED: Mapping[str, Sequence[Mapping[str, object]]] = {BOOK: [{"city": "mountain view", "people": 2}]}
 
 
-def heard(turns: int = 3, *, unanswered: int = 0) -> CallerReport:
-    """What the caller noted: so many utterances, the last ones without an answer."""
+def heard(turns: int = 3, *, unanswered: Sequence[int] = (), stop_ms: float | None = 240.0) -> CallerReport:
+    """What the caller noted: so many utterances, those without an answer, and how fast the agent stopped."""
     turn = TurnReport(1.0, 2.0, 3.0, 1000.0, None, early=False)
-    silent = replace(turn, answered_at_s=None, speak_to_hear_ms=None)
+    noted = [replace(turn, barge_in_stop_ms=stop_ms if position == 2 else None) for position in range(turns)]
+    for position in unanswered:
+        noted[position] = replace(noted[position], answered_at_s=None, speak_to_hear_ms=None)
     return CallerReport(
         answered_s=0.0,
         answer_ms=10.0,
         greeting_ms=180.0,
-        turns=(*[turn] * (turns - unanswered), *[silent] * unanswered),
+        turns=tuple(noted),
         over=CallOver(ended_by_agent=True, reason="agent_ended"),
         duration_s=30.0,
         late_frames=0,
@@ -66,7 +68,11 @@ class Outcome:
 
 @pytest.fixture
 def well() -> Outcome:
-    return Outcome(booking().report(*bookings_caller()), heard())
+    spoken = [
+        measured.model_copy(update={"spoken_text": turn.text})
+        for measured, turn in zip(bookings_caller(), SCRIPT.turns, strict=True)
+    ]
+    return Outcome(booking().report(*spoken), heard())
 
 
 def with_turns(report: CallReport, **fields: Any) -> CallReport:
@@ -85,22 +91,25 @@ def test_a_call_that_went_well_has_nothing_wrong(well: Outcome) -> None:
     assert [finding.text for finding in findings] == [
         "rooms-booking: 3 of 3 turns answered",
         "rooms-booking: booked what was said (city Mountain View, people 2)",
-        "rooms-booking: the agent fell silent 212 ms after the caller broke in",
+        "rooms-booking: the agent fell silent 212 ms after the caller broke in (240 ms at the caller)",
         "word error rate 0.00 with each tenant's own language model, 0.67 with the general one",
         "rooms-booking: 4 usage lines add up to $0.0163492",
         "median speak-to-hear 1012 ms at the agent, 1020 ms at the caller",
     ]
 
 
-def test_last_words_may_go_unanswered_but_no_others(well: Outcome) -> None:
-    assert wrong(replace(well, caller=heard(unanswered=1)).check()) == []
-    assert wrong(replace(well, caller=heard(unanswered=2)).check()) == [
-        "rooms-booking: 1 of 3 turns answered"
-    ]
+@pytest.mark.parametrize(("unanswered", "ok"), [([2], True), ([1], False), ([0], False), ([1, 2], False)])
+def test_last_words_may_go_unanswered_but_no_others(
+    unanswered: Sequence[int], ok: bool, well: Outcome
+) -> None:
+    silent = 3 - len(unanswered)
+    expected = [] if ok else [f"rooms-booking: {silent} of 3 turns answered"]
+    assert wrong(replace(well, caller=heard(unanswered=unanswered)).check()) == expected
 
 
 def test_a_call_that_ended_before_all_was_said_is_wrong(well: Outcome) -> None:
-    assert len(wrong(replace(well, caller=heard(turns=2)).check())) == 1
+    (text, *_) = wrong(replace(well, caller=heard(turns=2)).check())
+    assert text == "rooms-booking: 2 of 3 turns answered"
 
 
 def test_a_call_that_ended_by_an_error_is_wrong(well: Outcome) -> None:
@@ -126,17 +135,51 @@ def test_a_call_that_books_nothing_is_not_asked_for_a_booking(well: Outcome) -> 
     assert not any("booked" in finding.text for finding in findings)
 
 
+def test_a_second_booking_of_the_same_caller_is_wrong(well: Outcome) -> None:
+    twice = {BOOK: [*BOOKED[BOOK], *BOOKED[BOOK]]}
+    assert wrong(well.check(twice)) == [f"{BOOK} holds 1 more than callers asked for"]
+
+
+def test_a_booking_in_a_book_that_nobody_asked_for_is_wrong(well: Outcome) -> None:
+    assert wrong(well.check({**BOOKED, "/pizza/orders": [{"pizza": "hawaiian"}]})) == [
+        "/pizza/orders holds 1 more than callers asked for"
+    ]
+
+
+def test_two_callers_of_one_book_need_a_booking_each(well: Outcome) -> None:
+    call = well.call()
+    findings = check([call, call], BOOKED)
+    assert len([text for text in wrong(findings) if "booked something else" in text]) == 1
+
+
+STOPPED_NOBODY = ["rooms-booking: the caller's interruption did not stop the agent"]
+
+
 def test_an_interruption_that_stopped_nobody_is_wrong(well: Outcome) -> None:
     ignored = with_turns(well.report, interrupted=False, barge_in_stop_ms=None)
-    assert wrong(replace(well, report=ignored).check()) == [
-        "rooms-booking: the caller's interruption did not stop the agent"
-    ]
+    assert wrong(replace(well, report=ignored).check()) == STOPPED_NOBODY
+
+
+def test_an_agent_that_stopped_on_another_turn_did_not_stop_on_the_scripted_one(well: Outcome) -> None:
+    first, second, third = well.report.turns
+    moved = (
+        first.model_copy(update={"barge_in_stop_ms": second.barge_in_stop_ms}),
+        second.model_copy(update={"barge_in_stop_ms": None}),
+        third,
+    )
+    elsewhere = well.report.model_copy(update={"turns": moved})
+    assert wrong(replace(well, report=elsewhere).check()) == STOPPED_NOBODY
+
+
+def test_an_interruption_that_the_caller_did_not_hear_work_is_wrong(well: Outcome) -> None:
+    assert wrong(replace(well, caller=heard(stop_ms=None)).check()) == STOPPED_NOBODY
 
 
 @pytest.mark.parametrize(("stop_ms", "ok"), [(500.0, True), (500.1, False)])
 def test_an_agent_falls_silent_within_half_a_second(stop_ms: float, ok: bool, well: Outcome) -> None:
     slow = with_turns(well.report, barge_in_stop_ms=stop_ms)
     assert (wrong(replace(well, report=slow).check()) == []) is ok
+    assert (wrong(replace(well, caller=heard(stop_ms=stop_ms)).check()) == []) is ok
 
 
 def test_callers_who_never_break_in_are_not_asked_about_it(well: Outcome) -> None:
@@ -149,7 +192,7 @@ def test_words_are_counted_over_all_calls_of_a_model(well: Outcome) -> None:
     call = well.call()
     assert (heard_errors(call).errors, heard_errors(call).words) == (0, 9)
     assert general_errors(call).words == 9
-    findings = check([call, call], BOOKED)
+    findings = check([call, call], {BOOK: [*BOOKED[BOOK], *BOOKED[BOOK]]})
     assert sum(finding.text.startswith("word error rate") for finding in findings) == 1
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from local_stack.reporting.plain_text import REPLACEMENT
 from local_stack.reporting.show import show_report
 from local_stack.reporting.tables import calls_table
 from shared.contracts.usage import UsageUnit
@@ -55,6 +58,36 @@ def test_words_neither_steer_the_terminal_nor_count_as_markup(
     assert "\x1b" not in shown
     for text in ("[red]x[/red]", "[/nonsense]", "[b]rooms"):
         assert text in shown
+
+
+def test_no_field_of_a_report_from_elsewhere_steers_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = json.loads(booking().report(*bookings_caller()).model_dump_json())
+
+    def poisoned(value: object) -> object:
+        match value:
+            case dict():
+                return {name: poisoned(one) for name, one in value.items()}
+            case list():
+                return [poisoned(one) for one in value]
+            case str():
+                return f"{value}\x1b]0;title\x07"
+        return value
+
+    for place in (written, *written["usage"], *written["turns"], *written["agent_only"], *written["tools"]):
+        for field, value in place.items():
+            before = place[field]
+            place[field] = poisoned(value)
+            (tmp_path / "call.json").write_text(json.dumps(written))
+            # what is a number or a time in it is refused as a whole
+            with suppress(StackError):
+                show_report(folder=tmp_path)
+            place[field] = before
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    assert f"nova-3{REPLACEMENT}" in shown
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"call_id": 1}', "\ufeff[]", "[" * 100_000])
