@@ -137,7 +137,7 @@ async def test_work_is_cancelled_when_a_part_fails_under_it(tmp_path: Path) -> N
             raise
 
     # whichever is seen first: its end, or that it answers no more
-    with pytest.raises(StackError, match="a (ended unexpectedly|stopped answering)"):
+    with pytest.raises(StackError, match=r"a (ended unexpectedly|stopped answering)"):
         await stack.guard(work())
     assert cancelled.is_set()
 
