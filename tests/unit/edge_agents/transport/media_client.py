@@ -19,7 +19,6 @@ from shared.ids import IdKind, new_id
 from shared.media_token import MediaClaims, issue_media_token
 
 SECRET = "a secret of at least thirty-two bytes"
-NOW = datetime.now(UTC)
 START = '{"type":"start","sample_rate":16000}'
 
 OnCall = Callable[[WebSocketTransport], Awaitable[None]]
@@ -30,12 +29,12 @@ def claims() -> MediaClaims:
         tenant_id=new_id(IdKind.TENANT),
         agent_id=new_id(IdKind.AGENT),
         call_id=new_id(IdKind.CALL),
-        exp=NOW + timedelta(minutes=5),
+        exp=datetime.now(UTC) + timedelta(minutes=5),
     )
 
 
 def token(of: MediaClaims | None = None) -> str:
-    return issue_media_token(of or claims(), SECRET, NOW)
+    return issue_media_token(of or claims(), SECRET, datetime.now(UTC))
 
 
 @dataclass

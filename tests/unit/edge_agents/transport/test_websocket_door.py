@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
@@ -12,7 +12,6 @@ from shared.domain.call import RefusalReason
 from shared.errors import CallRefusedError, InvalidInputError
 from shared.media_token import issue_media_token
 from tests.unit.edge_agents.transport.media_client import (
-    NOW,
     SECRET,
     START,
     claims,
@@ -31,7 +30,7 @@ async def test_a_token_that_is_not_ours_is_refused_before_the_upgrade(bad: str) 
 
 
 async def test_a_token_that_is_over_its_time_is_refused() -> None:
-    past = NOW - timedelta(minutes=10)
+    past = datetime.now(UTC) - timedelta(minutes=10)
     old = issue_media_token(claims().model_copy(update={"exp": past + timedelta(minutes=5)}), SECRET, past)
     async with serving(until_gone) as client:
         status, body, _ = await client.refused(old)
