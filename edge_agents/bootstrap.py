@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from livekit.agents import inference
 
@@ -21,6 +22,7 @@ from shared.adapters.config_files import FileConfigStore
 from shared.adapters.kafka import KafkaEventPublisher
 from shared.adapters.local_gate import LocalGate
 from shared.adapters.sealing import AesGcmSealer
+from shared.errors import InvalidSettingsError
 from shared.net import GuardedClient
 from shared.pricing.catalogue import packaged_catalogue
 
@@ -62,7 +64,7 @@ async def agent_runtime(settings: AgentSettings) -> AsyncIterator[AgentRuntime]:
                 sealer=AesGcmSealer.from_file(settings.sealing_key_file),
                 clock=clock,
                 catalogue=packaged_catalogue(),
-                phrases=PhraseStore(settings.phrase_dir),
+                phrases=_open_phrases(settings.phrase_dir),
                 tool_http=tool_http,
                 transfer=NoTransfer(),
                 voice_activity=inference.VAD(model="silero"),
@@ -75,3 +77,13 @@ async def agent_runtime(settings: AgentSettings) -> AsyncIterator[AgentRuntime]:
             )
     finally:
         await publisher.aclose(_FLUSH_S)
+
+
+def _open_phrases(folder: Path) -> PhraseStore:
+    try:
+        return PhraseStore(folder)
+    except OSError as error:
+        raise InvalidSettingsError(
+            f"PARLEY_PHRASE_DIR can't be used: {(error.strerror or type(error).__name__).lower()}",
+            hint="Name a folder that this user may write to.",
+        ) from error

@@ -87,7 +87,7 @@ async def serve(settings: AgentSettings) -> None:
         await runner.setup()
         try:
             await web.TCPSite(runner, settings.host, settings.port).start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             await runner.cleanup()
             raise cannot_listen(settings, error) from error
         stop = StopSignals()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
+from ulid import ULID
 
 from local_stack.callers.script import Utterance
 from local_stack.callers.wav import load_utterance
@@ -19,6 +22,9 @@ from local_stack.stack import EmbeddedStack, StackOptions
 from local_stack.state import RunningStack, StateDir
 from shared.adapters.config_files import FileConfigStore
 from shared.errors import StackError
+
+_CALL_FOLDERS_KEPT = 3
+"""Folders of earlier calls (logs) that stay when a new one is made."""
 
 
 def place_calls(
@@ -63,9 +69,21 @@ async def _place(order: CallOrder, out_dir: Path) -> PlacedCall:
         await asyncio.to_thread(LIVEKIT.build, lambda line: out().print(line, markup=False))
     extras = ("livekit",) if order.media == "livekit" else ()
     out().print("No stack is running here: starting one for this call ...")
-    # beside the place of a stack that is kept, so that its logs can be read after a failure
-    async with EmbeddedStack(StateDir(state_dir() / "call"), StackOptions(extras=extras)) as stack:
+    async with EmbeddedStack(StateDir(_folder_for_one_call()), StackOptions(extras=extras)) as stack:
         return await stack.guard(_on(stack.running, order, out_dir))
+
+
+def _folder_for_one_call() -> Path:
+    """A folder of its own, so that calls may be placed side by side and logs can be read after a failure.
+
+    The newest ones are kept; one whose stack still runs is never removed, however old it is.
+    """
+    parent = state_dir() / "call"
+    earlier = sorted(path for path in parent.glob("*") if path.is_dir())
+    for folder in earlier[: -_CALL_FOLDERS_KEPT or None]:
+        with contextlib.suppress(StackError, OSError), StateDir(folder).claim():
+            shutil.rmtree(folder, ignore_errors=True)
+    return parent / str(ULID())
 
 
 async def _on(running: RunningStack, order: CallOrder, out_dir: Path) -> PlacedCall:

@@ -60,7 +60,7 @@ class PartRecord(FrozenModel):
     """Its port on 127.0.0.1; 0 for none."""
     log: Path
     """Its log."""
-    health_path: str = ""
+    health_path: str
     """Where it answers 200 while it is well; "" for a part that speaks no HTTP."""
 
 

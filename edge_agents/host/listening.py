@@ -23,14 +23,19 @@ def free_port(settings: AgentSettings) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
             probe.bind(address)
             return int(probe.getsockname()[1])
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise cannot_listen(settings, error) from error
 
 
-def cannot_listen(settings: AgentSettings, error: OSError) -> ListenError:
-    """What to tell people of a failure to listen."""
-    taken = error.errno == errno.EADDRINUSE
-    why = "address already in use" if taken else (error.strerror or type(error).__name__).lower()
+def cannot_listen(settings: AgentSettings, error: OSError | UnicodeError) -> ListenError:
+    """What to tell people of a failure to listen; UnicodeError is what a malformed host name gives."""
+    taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+    if taken:
+        why = "address already in use"
+    elif isinstance(error, OSError):
+        why = (error.strerror or type(error).__name__).lower()
+    else:
+        why = "not a host name"
     hint = (
         "Stop the program that uses the port, or set PARLEY_PORT to another one (0 takes a free one)."
         if taken

@@ -176,8 +176,19 @@ def check_livekit_settings(settings: AgentSettings) -> None:
         raise InvalidSettingsError(
             f"missing: {', '.join(missing)}", hint="`rooms` needs a LiveKit server with its key and secret."
         )
-    if urlsplit(settings.livekit_url).scheme not in _SCHEMES:
-        raise InvalidSettingsError("malformed: PARLEY_LIVEKIT_URL", hint="It begins with ws:// or wss://.")
+    if not _is_server_url(settings.livekit_url):
+        raise InvalidSettingsError(
+            "malformed: PARLEY_LIVEKIT_URL",
+            hint="It looks like wss://livekit.example.com or ws://127.0.0.1:7880.",
+        )
+
+
+def _is_server_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port beyond 65535
+        return False
 
 
 def prewarm(_process: JobProcess) -> None:

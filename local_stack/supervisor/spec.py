@@ -35,7 +35,7 @@ class RunningPart:
     """Everything its ready line said, for example the broker's `bootstrap`."""
     log: Path
     """What it prints goes here."""
-    health_path: str = ""
+    health_path: str
     """Where it answers 200 while it is well; "" for a part that speaks no HTTP."""
 
 

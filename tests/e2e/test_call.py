@@ -54,7 +54,8 @@ def test_recordings_are_answered_over_websocket_and_reported(cli: Cli) -> None:
     _assert_complete(call, cli.folder / "out")
     assert len(call["turns"]) == 2
     assert all(turn["agent_text"] and turn["speak_to_hear_ms"] > 0 for turn in call["turns"])
-    assert (cli.folder / ".parley" / "call" / "logs" / "agent.log").is_file()
+    (log,) = (cli.folder / ".parley" / "call").glob("*/logs/agent.log")
+    assert "call_ended" in log.read_text("utf-8")
 
 
 @pytest.mark.needs("livekit")

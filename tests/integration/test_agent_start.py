@@ -60,6 +60,7 @@ def test_arguments_that_do_not_exist_are_refused(arguments: list[str], env: dict
         ("PARLEY_ENDPOINTS", "notjson"),
         ("PARLEY_TOOL_PLACEHOLDERS", "{"),
         ("PARLEY_PORT", "http"),
+        ("PARLEY_LOG_LEVEL", "BOGUS"),
     ],
 )
 def test_a_malformed_setting_is_named_and_its_value_is_not_shown(
@@ -87,6 +88,31 @@ def test_rooms_without_a_livekit_server_are_refused(missing: list[str], env: dic
 
     assert status == 2
     assert complaint.startswith(f"error[invalid_settings]: missing: {', '.join(missing)}. ")
+
+
+@pytest.mark.parametrize("url", ["ws://[bad", "ws://", "ws://h:99999", "ftp://h"])
+def test_a_livekit_server_that_can_not_be_an_address_is_refused(url: str, env: dict[str, str]) -> None:
+    status, complaint = start("rooms", env={**env, **LIVEKIT, "PARLEY_LIVEKIT_URL": url})
+
+    assert status == 2
+    assert complaint.startswith("error[invalid_settings]: malformed: PARLEY_LIVEKIT_URL. ")
+
+
+def test_a_folder_of_phrases_that_is_none_is_named(tmp_path: Path, env: dict[str, str]) -> None:
+    (tmp_path / "file").touch()
+
+    status, complaint = start(env={**env, "PARLEY_PHRASE_DIR": str(tmp_path / "file" / "phrases")})
+
+    assert status == 2
+    assert complaint.startswith("error[invalid_settings]: PARLEY_PHRASE_DIR can't be used: not a directory. ")
+
+
+@pytest.mark.parametrize("mode", [[], ["rooms"]])
+def test_a_host_that_is_no_name_is_named(mode: list[str], env: dict[str, str]) -> None:
+    status, complaint = start(*mode, env={**env, **LIVEKIT, "PARLEY_HOST": "a..b"})
+
+    assert status == 1
+    assert complaint.startswith("error[listen_failed]: can't listen on a..b:")
 
 
 @pytest.mark.parametrize("mode", [[], ["rooms"]])

@@ -27,10 +27,17 @@ def wiring(tmp_path: Path, llm: LlmTarget | None = None) -> Wiring:
 
 def parts(*names: str) -> RunningParts:
     found = {
-        name: RunningPart(name=name, pid=1, port=5000 + at, ready={"port": 5000 + at}, log=Path(name))
+        name: RunningPart(
+            name=name,
+            pid=1,
+            port=5000 + at,
+            ready={"port": 5000 + at},
+            log=Path(name),
+            health_path="/healthz",
+        )
         for at, name in enumerate(names)
     }
-    broker = RunningPart("broker", 1, 0, {"bootstrap": "127.0.0.1:9092"}, Path("broker"))
+    broker = RunningPart("broker", 1, 0, {"bootstrap": "127.0.0.1:9092"}, Path("broker"), "")
     return {**found, "broker": broker}
 
 

@@ -28,7 +28,7 @@ def running(supervisor: ProcessMark, folder: Path) -> RunningStack:
     return RunningStack(
         supervisor=supervisor,
         started_at=dt.datetime(2026, 5, 6, 12, tzinfo=dt.UTC),
-        parts={"agent": PartRecord(pid=1, port=4711, log=folder / "agent.log")},
+        parts={"agent": PartRecord(pid=1, port=4711, log=folder / "agent.log", health_path="/healthz")},
         kafka_bootstrap="127.0.0.1:9092",
         media_secret=SecretStr("s" * 40),
         livekit_secret=SecretStr("r" * 40),

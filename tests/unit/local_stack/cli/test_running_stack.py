@@ -104,10 +104,10 @@ def test_status_tells_parts_that_run_from_those_that_do_not(
         stack(
             here,
             state.path,
-            broker=PartRecord(pid=here, port=0, log=log),
+            broker=PartRecord(pid=here, port=0, log=log, health_path=""),
             stt=PartRecord(pid=here, port=unused_tcp_port, log=log, health_path="/healthz"),
             livekit=PartRecord(pid=here, port=well_at_root, log=log, health_path="/"),
-            tts=PartRecord(pid=gone.pid, port=1, log=log),
+            tts=PartRecord(pid=gone.pid, port=1, log=log, health_path="/healthz"),
         )
     )
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}

@@ -60,7 +60,7 @@ def test_the_worker_starts_after_the_agent_and_learns_where_the_server_is(built:
     assert {"livekit", "agent", "broker", "stt", "tts", "llm"} <= rooms.depends_on
     ports = {name: 40_000 + n for n, name in enumerate(sorted(rooms.depends_on))}
     parts = {
-        name: RunningPart(name, 1, port, {"bootstrap": "127.0.0.1:1"}, Path(f"{name}.log"))
+        name: RunningPart(name, 1, port, {"bootstrap": "127.0.0.1:1"}, Path(f"{name}.log"), "/")
         for name, port in ports.items()
     }
     env = rooms.env_from(parts)

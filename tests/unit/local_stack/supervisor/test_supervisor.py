@@ -191,4 +191,5 @@ async def test_a_foreign_server_is_ready_when_its_port_accepts(tmp_path: Path, u
     )
     async with supervisor(tmp_path, server) as stack:
         assert stack.parts["foreign"].port == unused_tcp_port
+        assert stack.parts["foreign"].health_path == "/"
         assert await ask(unused_tcp_port, "/") == 200
