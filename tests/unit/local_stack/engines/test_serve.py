@@ -93,7 +93,11 @@ def test_the_engine_ends_by_itself_when_its_parent_is_killed() -> None:
         port = ready_port(parent)
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             parent.kill()
-            assert connection.recv(1) == b""  # blocks until the orphan closes it, at most 10 s
+            try:
+                left = connection.recv(1)  # blocks until the orphan closes it, at most 10 s
+            except ConnectionResetError:
+                left = b""  # it ended before it had accepted: a reset is an end as well
+            assert left == b""
 
 
 def test_a_port_that_is_taken_is_one_line_on_standard_error_and_status_2() -> None:
