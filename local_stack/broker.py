@@ -27,6 +27,7 @@ _PARENT_POLL_S = 0.5
 """How often a dead parent is looked for; an orphan lives at most this long."""
 
 _START_TIMEOUT_S = 10.0
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main() -> None:
@@ -44,13 +45,17 @@ def main() -> None:
     def on_signal(_: int, __: FrameType | None) -> None:
         stop.set()
 
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, on_signal)
+    # Threads inherit the mask. A signal that one of librdkafka's took would interrupt its poll(), which the mock takes
+    # for the end: it stops serving, and the process can't be joined any more (librdkafka 2.16).
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     try:
         cluster, bootstrap = start_cluster(arguments.brokers)
     except KafkaException:
         print("broker: the mock cluster did not start", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
+    for signal_number in _ENDS:
+        signal.signal(signal_number, on_signal)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     print(json.dumps({"event": "ready", "bootstrap": bootstrap}, separators=(",", ":")), flush=True)  # noqa: T201
     while not stop.wait(_PARENT_POLL_S) and os.getppid() == parent_pid:
         cluster.poll(0)  # serves the library's log, which would grow otherwise
