@@ -304,6 +304,8 @@ async def _within_deadline(
             finally:
                 if not pending.done():
                     await utils.aio.cancel_and_wait(pending)
+                elif not pending.cancelled():
+                    pending.exception()  # seen, also when a cancellation came first; else asyncio complains
             deadline.push_back()
             yield chunk
     finally:
